@@ -1,0 +1,248 @@
+"""`@primitive`: a function on arrays with hand-derived rules for its gradients, bound to it by name.
+
+A rule's signature says what is kept for the reverse pass: after the cotangent it names inputs, the output (`y`),
+keyword-only attributes, the shape of an input (`x_shape`), and `out` where it can write its result into a given array.
+"""
+
+import inspect
+from typing import NamedTuple
+
+import numpy as np
+
+from tinyae.autograd import formula as formulas
+from tinyae.autograd.graph import Node, state
+from tinyae.autograd.tensor import Tensor
+from tinyae.errors import ArgumentError, DtypeError, ShapeError, TinyaeError, caller, message, show
+
+DOMAINS = ("real", "positive", "unit", "nonzero", "index")
+
+
+class Source(NamedTuple):
+    """Where an argument of a rule comes from: kind is input, output, attribute or shape."""
+
+    kind: str
+    name: str
+    position: int | slice | None
+
+
+class Plan(NamedTuple):
+    """For one pattern of inputs that need a gradient: what to keep, and the rules to run with it."""
+
+    sources: list  # of Source, one for each array (or shape, or attribute) kept
+    rules: list  # of (rule, positions of its inputs, slots of its arguments in what was kept, takes `out`)
+
+
+class Rule:
+    """A vector-Jacobian product: the gradients of `inputs` from the cotangent of the output."""
+
+    def __init__(self, primitive, inputs, function, formula):
+        self.primitive, self.function, self._formula = primitive, function, formula
+        self.inputs = tuple(name.lstrip("*") for name in inputs)
+        self.joint = len(inputs) > 1 or inputs[0].startswith("*")
+        self.cotangent, *self.arguments = inspect.signature(function).parameters
+        self.takes_out = "out" in self.arguments
+        self.arguments = [name for name in self.arguments if name != "out"]
+        self.sources = [primitive.source(name, self) for name in self.arguments]
+
+    @property
+    def formula(self):
+        """The formula of the gradient, an ast expression: stated, or read off the code."""
+        return formulas.parse(self._formula) if self._formula else formulas.formula_of(self.function)
+
+    @property
+    def stated(self):
+        """Whether the formula was stated apart from the code."""
+        return self._formula is not None
+
+
+class Primitive:
+    """A differentiable operation.  Called with arrays it computes; called with a Tensor it also records.
+
+    Its registry data: domain (input -> real, positive, unit, nonzero or index), kinks (where it is not smooth, or None),
+    surrogate (a gradient that is not the derivative), analytic, shapes (a signature such as "(n,k),(k,m)->(n,m)", or None
+    for mutually broadcastable shapes), twin (the same function made of simple operations, or None).
+    """
+
+    def __init__(self, forward, *, formula=None, shapes=None, domain=None, kinks=None, surrogate=False, analytic=True):
+        self.forward, self.name, self.__doc__ = forward, forward.__name__, forward.__doc__
+        self.__name__, self.__module__, self.__wrapped__ = forward.__name__, forward.__module__, forward
+        self.signature = inspect.signature(forward)
+        kinds = {name: p.kind for name, p in self.signature.parameters.items()}
+        self.attributes = {n: self.signature.parameters[n].default for n, kind in kinds.items() if kind == inspect.Parameter.KEYWORD_ONLY}
+        self.inputs = [name for name in kinds if name not in self.attributes]
+        self.variadic = any(kind == inspect.Parameter.VAR_POSITIONAL for kind in kinds.values())
+        self.shapes, self.kinks, self.surrogate, self.analytic = shapes, kinks, surrogate, analytic
+        self.domain = {name: (domain or {}).get(name, "real") for name in self.inputs}
+        self._formula, self.composed, self.rules, self._plans = formula, None, [], {}
+        if unknown := [name for name in self.domain.values() if name not in DOMAINS] + [n for n in domain or {} if n not in self.inputs]:
+            raise ArgumentError(message(f"primitive {self.name}: unknown domain or input {unknown[0]!r}.", expected=", ".join(DOMAINS)))
+        if "y" in self.inputs or "out" in self.inputs:
+            raise ArgumentError(message(f"primitive {self.name}: no input may be called y or out.", remedy="rules use these names for the result"))
+
+    def __call__(self, *args, **attributes):
+        if self.variadic and len(args) == 1 and isinstance(args[0], (list, tuple)):
+            args = args[0]
+        if not attributes.keys() <= self.attributes.keys():
+            args, attributes = self.bind(args, attributes)
+        for arg in args:
+            if isinstance(arg, Tensor):
+                return self.record(args, attributes)
+        return self.forward(*args, **attributes)
+
+    def bind(self, args, attributes):
+        """Inputs given by keyword, put in their places."""
+        bound = self.signature.bind(*args, **attributes)
+        return bound.args, bound.kwargs
+
+    def record(self, args, attributes):
+        """Compute on the Tensors' arrays, and note in the graph how to come back."""
+        y = self.compute([arg.data if isinstance(arg, Tensor) else arg for arg in args], attributes)
+        mask = 0
+        if state.recording:
+            for position, arg in enumerate(args):
+                if isinstance(arg, Tensor) and arg.requires_grad:
+                    mask |= 1 << position
+        if not mask:
+            result = Tensor.of(y, None)
+        else:
+            plan = self._plans.get((len(args), mask)) or self.plan(len(args), mask)
+            result = self.link(plan, args, attributes, y)
+        if state.observer is not None:
+            state.observer(self, args, attributes, result)
+        return result
+
+    def link(self, plan, args, attributes, y):
+        """The result as a Tensor whose node keeps exactly what the rules of `plan` name."""
+        parents = tuple((arg.node or arg) if isinstance(arg, Tensor) and arg.requires_grad else None for arg in args)
+        node = Node(self, plan, parents, caller())
+        node.shape, node.dtype = y.shape, y.dtype
+        result = Tensor.of(y, node)
+        node.saved, node.guards = [], []
+        for kind, name, position in plan.sources:
+            if kind == "attribute":
+                node.saved.append(attributes.get(name, self.attributes[name]))
+            elif kind == "shape":
+                found = args[position]
+                node.saved.append(tuple(np.shape(_data(a)) for a in found) if isinstance(position, slice) else np.shape(_data(found)))
+            else:
+                kept = result if kind == "output" else args[position]
+                node.saved.append(_data(kept))
+                if isinstance(kept, Tensor):
+                    node.guards.append((name, kept.version, kept.version[0]))
+        return result
+
+    def compute(self, arrays, attributes):
+        """The forward function, its result always an array; errors name the operation and the user's line."""
+        try:
+            y = self.forward(*arrays, **attributes)
+        except TinyaeError:
+            raise
+        except (ValueError, IndexError) as error:
+            raise ShapeError(self.explain(str(error).rstrip("."), arrays)) from error
+        except TypeError as error:
+            raise DtypeError(self.explain(str(error).rstrip("."), arrays)) from error
+        return y if not isinstance(y, np.generic) else np.asarray(y)
+
+    def explain(self, rule, arrays):
+        """The text of an error in the forward function."""
+        names = [f"{self.inputs[0]}[{i}]" for i in range(len(arrays))] if self.variadic else self.inputs
+        expected = f"{', '.join(self.inputs)}: {self.shapes}" if self.shapes else None
+        got = ", ".join(f"{n} {a.shape}" if hasattr(a, "shape") else f"{n} {type(a).__name__}" for n, a in zip(names, arrays, strict=False))
+        return message(f"{self.name}: {rule}.", expected=expected, got=got, at=show(caller()))
+
+    def vjp(self, *inputs, formula=None):
+        """Register a rule for `inputs` (names; "*arrays" for a variadic input).  Several names: it returns a tuple."""
+        for name in inputs:
+            if name.lstrip("*") not in self.inputs:
+                raise ArgumentError(message(f"{self.name}.vjp: no input is called {name!r}.", expected=", ".join(self.inputs)))
+
+        def register(function):
+            self.rules.append(Rule(self, inputs, function, formula))
+            self._plans.clear()
+            return function
+
+        return register
+
+    def twin(self, function):
+        """Register the composed twin: the same function made of simple operations (a decorator)."""
+        self.composed = function
+        return function
+
+    @property
+    def formula(self):
+        """The formula of the value, an ast expression: stated, or read off the code."""
+        return formulas.parse(self._formula) if self._formula else formulas.formula_of(self.forward)
+
+    @property
+    def stated(self):
+        """Whether the formula was stated apart from the code."""
+        return self._formula is not None
+
+    def source(self, name, rule):
+        """Where a rule's argument comes from, by its name.  Raises ArgumentError for a name that means nothing here."""
+        base = name.removesuffix("_shape")
+        if name == "y":
+            return Source("output", name, None)
+        if name in self.attributes:
+            return Source("attribute", name, None)
+        if base in self.inputs:
+            position = slice(None) if self.variadic else self.inputs.index(base)
+            if not (self.variadic and base == name):
+                return Source("input" if base == name else "shape", name, position)
+        known = [*self.inputs, *(f"{n}_shape" for n in self.inputs), "y", *self.attributes, "out"]
+        raise ArgumentError(message(f"{self.name}: its rule for {', '.join(rule.inputs)} asks for {name!r}.", expected=", ".join(known)))
+
+    def plan(self, count, mask):
+        """What to keep and which rules to run when the inputs in the bit set `mask` need a gradient."""
+        plan = Plan([], [])
+        served = 0
+        for rule in self.rules:
+            positions = range(count) if self.variadic else [self.inputs.index(name) for name in rule.inputs]
+            if not any(mask >> position & 1 for position in positions):
+                continue
+            served |= sum(1 << position for position in positions)
+            for source in rule.sources:
+                if source not in plan.sources:
+                    plan.sources.append(source)
+            plan.rules.append((rule, positions, [plan.sources.index(source) for source in rule.sources], rule.takes_out))
+        if missing := [name for i, name in enumerate(self.inputs) if mask & ~served & 1 << i and not self.variadic]:
+            raise DtypeError(
+                message(f"{self.name}: it has no gradient for {missing[0]}.", at=show(caller()), remedy="detach() it, or write @%s.vjp" % self.name)
+            )
+        self._plans[count, mask] = plan
+        return plan
+
+    def __repr__(self):
+        return f"<primitive {self.name}{self.signature}>"
+
+
+def _data(value):
+    return value.data if isinstance(value, Tensor) else value
+
+
+class Registry(dict):
+    """name -> Primitive.  A name taken twice is an error."""
+
+    def add(self, item):
+        """Enter a primitive under its name."""
+        if item.name in self:
+            raise ArgumentError(
+                message(f"primitive {item.name!r} exists already.", remedy=f"choose another name, or: del ta.ops.user_registry[{item.name!r}]")
+            )
+        self[item.name] = item
+
+
+registry = Registry()  # ours
+user_registry = Registry()  # everybody else's
+
+
+def primitive(function=None, **data):
+    """Make a function on arrays a primitive: `@primitive`, or `@primitive(formula=..., domain=..., kinks=...)`.
+
+    Positional parameters are inputs, keyword-only ones attributes.  The keywords are the registry data of `Primitive`.
+    """
+    if function is None:
+        return lambda f: primitive(f, **data)
+    made = Primitive(function, **data)
+    (registry if function.__module__.startswith("tinyae.ops") else user_registry).add(made)
+    return made

@@ -1,0 +1,195 @@
+"""The array backend: NumPy or CuPy, chosen per call from the arrays; random streams; host and device copies.
+
+`use` and `using` only say where *new* arrays are made.  An operation always asks `array_module` of what it was given.
+"""
+
+import contextlib
+import contextvars
+import numbers
+import zlib
+
+import numpy as np
+
+from tinyae.errors import BackendError, DtypeError, message
+
+BACKENDS = ("numpy", "cupy")
+_current = contextvars.ContextVar("tinyae_backend", default="numpy")
+_modules = {np.ndarray: np}  # array type -> its module; `register` adds to it
+
+
+def register(array_type, module):
+    """Make `module` the array module of `array_type` (the fake device of the tests is one such type)."""
+    _modules[array_type] = module
+
+
+def cupy_module():
+    """CuPy, after making sure that a GPU answers.  Raises BackendError that says which of the two is missing."""
+    try:
+        import cupy
+    except ImportError as error:
+        raise BackendError(
+            message("cupy: CuPy is not installed.", remedy="pip install 'tinyae[cuda12]' (or cuda13), or use the numpy backend")
+        ) from error
+    try:
+        answers = cupy.is_available()
+    except Exception:  # a broken driver raises whatever it likes
+        answers = False
+    if not answers:
+        raise BackendError(
+            message("cupy: CuPy is installed, but no GPU answers.", remedy="check the driver with nvidia-smi, or use the numpy backend")
+        )
+    return cupy
+
+
+def use(name):
+    """Make new arrays on `name`: "numpy" or "cupy".  Raises BackendError where that is not possible."""
+    module_named(name)
+    _current.set(name)
+
+
+@contextlib.contextmanager
+def using(name):
+    """`with using("cupy"):` makes new arrays there, and goes back afterwards."""
+    module_named(name)
+    token = _current.set(name)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current():
+    """The name of the backend on which new arrays are made."""
+    return _current.get()
+
+
+def module_named(name):
+    """The array module of a backend's name."""
+    if name == "numpy":
+        return np
+    if name == "cupy":
+        return cupy_module()
+    for module in _modules.values():
+        if getattr(module, "backend_name", None) == name:  # the fake device of the tests
+            return module
+    raise BackendError(message(f"unknown backend {name!r}.", expected="one of " + ", ".join(BACKENDS)))
+
+
+def array_module(x):
+    """The module (numpy, cupy, ...) whose functions work on the array `x`; NumPy for Python and NumPy numbers."""
+    kind = type(x)
+    try:
+        return _modules[kind]
+    except KeyError:
+        pass
+    if isinstance(x, (np.ndarray, np.generic, numbers.Number)):
+        return np
+    if kind.__module__.split(".")[0] == "cupy":
+        register(kind, cupy_module())
+        return _modules[kind]
+    raise DtypeError(message("not an array.", expected="an array or a number", got=kind.__name__, remedy="wrap it: ta.Tensor(...)"))
+
+
+def is_array(x):
+    """Whether `x` is an array of a known backend."""
+    return type(x) in _modules or isinstance(x, np.ndarray) or type(x).__module__.split(".")[0] == "cupy"
+
+
+def as_array(value, dtype=None):
+    """`value` as an array: arrays as they are, Python numbers and lists on the backend in use.
+
+    Python floats become float32, so that a constant never widens a float32 network; NumPy arrays keep their dtype.
+    """
+    if is_array(value):
+        return value if dtype is None or value.dtype == dtype else value.astype(dtype)
+    if isinstance(value, np.generic):
+        return np.asarray(value, dtype=dtype)
+    array = np.asarray(value, dtype=dtype)
+    if dtype is None and array.dtype == np.float64:
+        array = array.astype(np.float32)
+    if array.dtype.kind not in "fiub":
+        raise DtypeError(message("not numeric.", expected="numbers", got=f"{type(value).__name__} of dtype {array.dtype}"))
+    return to_device(array)
+
+
+def to_device(array):
+    """A NumPy array as an array of the backend in use."""
+    xp = module_named(current())
+    return array if xp is np else xp.asarray(array)
+
+
+def to_numpy(x):
+    """The array `x` as a NumPy array on the host; on a GPU this waits for it."""
+    if isinstance(x, (np.ndarray, np.generic)):
+        return np.asarray(x)
+    return array_module(x).asnumpy(x) if is_array(x) else np.asarray(x)
+
+
+class Rng:
+    """A random stream: the same seed and path give the same numbers, whatever else was drawn elsewhere.
+
+    Philox (Salmon et al. 2011), keyed by the seed and a path of purposes and numbers:
+    `rng.stream("noise", epoch, step)` is a stream of its own, so neither the order of use nor an interruption changes it.
+    Numbers are drawn on the host and copied, so every backend gets the same ones.
+    """
+
+    def __init__(self, seed=0, path=()):
+        if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
+            raise DtypeError(message("rng: the seed must be a whole number, 0 or more.", got=repr(seed)))
+        self.seed, self.path = int(seed), tuple(path)
+        words = [zlib.crc32(part.encode()) if isinstance(part, str) else int(part) for part in self.path]
+        self._generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(self.seed, spawn_key=words)))
+
+    def __repr__(self):
+        return f"rng({', '.join(map(repr, (self.seed, *self.path)))})"
+
+    def stream(self, purpose, *numbers):
+        """A stream of its own for a purpose ("weights", "noise", ...) and any whole numbers (epoch, step)."""
+        return Rng(self.seed, (*self.path, purpose, *numbers))
+
+    def normal(self, shape, dtype=np.float32):
+        """Independent draws from N(0, 1).  Returns an array of `shape`."""
+        return to_device(self._generator.standard_normal(shape, dtype=dtype))
+
+    def uniform(self, shape, low=0.0, high=1.0, dtype=np.float32):
+        """Independent draws, uniform on [low, high).  Returns an array of `shape`."""
+        draw = self._generator.random(shape, dtype=dtype)
+        return to_device(draw if (low, high) == (0.0, 1.0) else draw * (high - low) + low)
+
+    def bernoulli(self, probability):
+        """0 or 1 for each entry of an array of probabilities.  Returns an array like it."""
+        xp = array_module(probability)
+        draw = self._generator.random(probability.shape, dtype=np.float32)
+        return ((draw if xp is np else xp.asarray(draw)) < probability).astype(probability.dtype)
+
+    def permutation(self, n):
+        """A random order of 0, ..., n - 1, as a NumPy array (batches are cut on the host)."""
+        return self._generator.permutation(n)
+
+    def state(self):
+        """Where the stream stands, as plain numbers and lists that JSON can hold."""
+        return {"seed": self.seed, "path": list(self.path), "philox": _plain(self._generator.bit_generator.state)}
+
+    @classmethod
+    def from_state(cls, state):
+        """The stream that `state()` described, at the same place."""
+        rng = cls(state["seed"], state["path"])
+        rng._generator.bit_generator.state = _unplain(state["philox"])
+        return rng
+
+
+def _plain(value):
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value
+
+
+def _unplain(value):
+    if isinstance(value, dict):
+        return {key: _unplain(item) for key, item in value.items()}
+    return np.array(value, dtype=np.uint64) if isinstance(value, list) else value
+
+
+def rng(seed=0):
+    """A random stream from a seed: normal(shape), uniform(shape), bernoulli(p), permutation(n), stream(purpose, ...)."""
+    return Rng(seed)

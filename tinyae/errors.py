@@ -1,0 +1,73 @@
+"""Errors that say the rule, what was expected, what came, where, and what to do."""
+
+import linecache
+import os
+import sys
+
+PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+LESSONS = PACKAGE + "lessons" + os.sep  # where a wheel puts the lessons: reader's code, not ours
+
+
+class TinyaeError(Exception):
+    """Base of every error that tinyae raises on purpose; the command line shows it as one line."""
+
+
+class ShapeError(TinyaeError, ValueError):
+    """Shapes that do not fit an operation."""
+
+
+class DtypeError(TinyaeError, TypeError):
+    """A data type (or a thing that is no array) that an operation cannot take."""
+
+
+class GraphError(TinyaeError, RuntimeError):
+    """A graph used in a way that would give wrong gradients."""
+
+
+class BackendError(TinyaeError, RuntimeError):
+    """An array backend that is not there, or does not answer."""
+
+
+class DataError(TinyaeError, ValueError):
+    """Data that is missing, damaged, or outside the support of a likelihood."""
+
+
+class ArgumentError(TinyaeError, ValueError):
+    """An argument outside its range."""
+
+
+class RunError(TinyaeError, OSError):
+    """A run folder or a checkpoint that cannot be read or written."""
+
+
+def message(rule, *, expected=None, got=None, at=None, remedy=None):
+    """The text of an error: the rule on the first line, then what was expected, got, where, and the remedy."""
+    lines = [rule]
+    for label, text in (("expected", expected), ("got", got), ("at", at), ("remedy", remedy)):
+        if text is not None:
+            lines.append(f"  {label:<8}  {text}")
+    return "\n".join(lines)
+
+
+def one_line(error):
+    """The error's text on a single line, for the command line."""
+    return "; ".join(" ".join(line.split()) for line in str(error).splitlines() if line.strip())
+
+
+def caller():
+    """(file name, line number) of the nearest frame outside the package: the user's line.  None where there is none."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        name = frame.f_code.co_filename
+        if not name.startswith(PACKAGE) or name.startswith(LESSONS):
+            return name, frame.f_lineno
+        frame = frame.f_back
+    return None
+
+
+def show(site):
+    """`file.py:31   h = matmul(x, W2)` for a (file name, line number) pair; None for None."""
+    if site is None:
+        return None
+    name, number = site
+    return f"{os.path.basename(name)}:{number}   {linecache.getline(name, number).strip()}".rstrip()

@@ -1,0 +1,58 @@
+"""The autoencoder: a code, and the image that is made from it.  Hinton & Salakhutdinov 2006."""
+
+from typing import NamedTuple
+
+from tinyae.autograd import Tensor, no_grad
+from tinyae.backend import rng as make_rng
+from tinyae.models.parts import as_rows, check_sizes
+from tinyae.nn import Module, mlp
+from tinyae.ops.arithmetic import square
+
+
+class AutoencoderTerms(NamedTuple):
+    """loss: the squared error, summed over features, mean over the batch.  mse: the same per feature."""
+
+    loss: Tensor
+    mse: Tensor
+
+
+class Autoencoder(Module):
+    """decode(encode(x)), trained to give x back.
+
+    features: width D of an example.  latent: width J of the code.  hidden: widths of the encoder's layers; the decoder
+    has them in reverse.  rng: a stream for the initial weights.
+    """
+
+    likelihood = None
+
+    def __init__(self, features, latent=2, hidden=(64,), activation="relu", *, rng=None):
+        hidden = tuple(hidden)
+        check_sizes(features=features, latent=latent, hidden=hidden)
+        rng = make_rng(0) if rng is None else rng
+        self.config = {"model": "autoencoder", "features": features, "latent": latent, "hidden": hidden, "activation": activation}
+        self.features, self.latent = features, latent
+        self.encoder = mlp(features, *hidden, latent, activation=activation, rng=rng)
+        self.decoder = mlp(latent, *reversed(hidden), features, activation=activation, rng=rng)
+
+    def rows(self, x):
+        """x, (N, ...), as (N, D) of the weights' dtype."""
+        return as_rows(x, self.features, self.decoder[-1].weight.dtype)
+
+    def encode(self, x):
+        """The code of x.  x: (N, D).  Returns (N, J)."""
+        return self.encoder(self.rows(x))
+
+    def decode(self, z):
+        """The images of codes.  z: (N, J).  Returns (N, D)."""
+        return self.decoder(z)
+
+    def loss(self, x):
+        """The squared error of the reconstruction, as AutoencoderTerms.  x: (N, D)."""
+        x = self.rows(x)
+        error = square(self.decode(self.encode(x)) - x).sum(axis=-1).mean()
+        return AutoencoderTerms(loss=error, mse=error / self.features)
+
+    def reconstruct(self, x):
+        """decode(encode(x)) as an array of x's shape."""
+        with no_grad():
+            return self.decode(self.encode(x)).data.reshape(x.shape)

@@ -1,0 +1,97 @@
+"""What the models share: terms of a loss, likelihoods, and the checks of what comes in."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from tinyae.autograd import Tensor
+from tinyae.backend import is_array
+from tinyae.distributions import Bernoulli, Normal
+from tinyae.errors import ArgumentError, DataError, DtypeError, ShapeError, caller, message, show
+
+
+class Terms(NamedTuple):
+    """The named terms of a VAE's loss, Tensors with one entry, in nats per example.
+
+    loss is what is minimised, negative_elbo = reconstruction + kl the bound on -log p(x).
+    """
+
+    loss: Tensor
+    negative_elbo: Tensor
+    reconstruction: Tensor
+    kl: Tensor
+
+
+class BernoulliLikelihood:
+    """p(x | z) for binary features: the decoder's output is the logits.  Support of x: [0, 1]."""
+
+    name, low, high = "bernoulli", 0.0, 1.0
+
+    def __call__(self, decoded):
+        return Bernoulli(decoded)
+
+
+class GaussianLikelihood:
+    """p(x | z) = N(x; decoder's output, variance), one fixed variance for all features.
+
+    With variance 1/2, minus its logarithm is the sum of squared errors plus D/2 log(pi): the "MSE + KL" of many guides.
+    """
+
+    name, low, high = "gaussian", -math.inf, math.inf
+
+    def __init__(self, variance=0.5):
+        if not (variance > 0 and math.isfinite(variance)):
+            raise ArgumentError(message("variance: it must be a positive number.", got=variance))
+        self.log_variance = math.log(variance)
+
+    def __call__(self, decoded):
+        return Normal(decoded, self.log_variance)
+
+
+LIKELIHOODS = {"bernoulli": BernoulliLikelihood, "gaussian": GaussianLikelihood}
+
+
+def check_sizes(**sizes):
+    """Raise ArgumentError unless every named size (or each of a tuple of them) is a whole number, 1 or more."""
+    for name, value in sizes.items():
+        for size in value if isinstance(value, (tuple, list)) else (value,):
+            if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
+                raise ArgumentError(message(f"{name}: a size must be a whole number, 1 or more.", got=repr(value)))
+
+
+def as_rows(x, features, dtype, low=-math.inf, high=math.inf):
+    """The batch x, (N, ...) with `features` entries an example, as (N, features) of the model's dtype.
+
+    Raises ShapeError where the width does not fit, and DataError for NaN, infinities, or values outside [low, high].
+    The values are looked at on the host only: on a GPU a look would wait for it, so `fit` checks the data set instead.
+    """
+    if not isinstance(x, Tensor) and not is_array(x):
+        raise DtypeError(message("a model takes an array (N, features).", got=type(x).__name__, at=show(caller())))
+    if x.ndim < 2 or math.prod(x.shape[1:]) != features:
+        raise ShapeError(message("the batch does not fit the model.", expected=f"(N, {features})", got=x.shape, at=show(caller())))
+    values = x.data if isinstance(x, Tensor) else x
+    if isinstance(values, np.ndarray):
+        check_values(values, low, high)
+    if x.dtype != dtype and not isinstance(x, Tensor):
+        x = x.astype(dtype)
+    return x if x.ndim == 2 else x.reshape(len(x), features)
+
+
+def check_values(x, low, high):
+    """Raise DataError unless every entry of the NumPy array x is finite and within [low, high]."""
+    if x.size == 0:
+        return
+    smallest, largest = x.min(), x.max()
+    if not (np.isfinite(smallest) and np.isfinite(largest)):
+        raise DataError(message("the images hold NaN or infinite values.", at=show(caller()), remedy="clean the data first"))
+    if smallest < low or largest > high:
+        raise DataError(
+            message(
+                "images outside the support of the likelihood.",
+                expected=f"values in [{low:g}, {high:g}] (bernoulli)",
+                got=f"values from {smallest:g} to {largest:g}",
+                at=show(caller()),
+                remedy="scale the images to [0, 1], or use likelihood='gaussian'",
+            )
+        )

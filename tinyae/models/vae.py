@@ -1,0 +1,83 @@
+"""The variational autoencoder.  Kingma & Welling 2014; Rezende, Mohamed & Wierstra 2014."""
+
+from tinyae.autograd import no_grad
+from tinyae.backend import rng as make_rng
+from tinyae.distributions import Normal
+from tinyae.distributions.normal import STANDARD_NORMAL, kl_divergence
+from tinyae.errors import ArgumentError, ShapeError, caller, message, show
+from tinyae.models.parts import LIKELIHOODS, Terms, as_rows, check_sizes
+from tinyae.nn import Module, mlp
+
+
+class VAE(Module):
+    """A latent variable z ~ N(0, I), a decoder for p(x | z), and an encoder for q(z | x) ~ p(z | x).
+
+    features: width D of an example.  latent: dimensions J of z.  hidden: widths of the encoder's layers; the decoder has
+    them in reverse.  likelihood: "bernoulli" (the decoder gives logits) or "gaussian" (it gives means; `variance` is
+    fixed, 1/2 makes the loss the squared error plus the KL, up to a constant).  rng: a stream for the initial weights.
+    """
+
+    def __init__(self, features, latent=2, hidden=(64,), likelihood="bernoulli", activation="relu", variance=None, *, rng=None):
+        hidden = tuple(hidden)
+        check_sizes(features=features, latent=latent, hidden=hidden)
+        if likelihood not in LIKELIHOODS:
+            raise ArgumentError(message(f"unknown likelihood {likelihood!r}.", expected="one of " + ", ".join(LIKELIHOODS)))
+        if likelihood != "gaussian" and variance is not None:
+            raise ArgumentError(message("variance: only the gaussian likelihood has one.", got=f"likelihood={likelihood!r}"))
+        rng = make_rng(0) if rng is None else rng
+        self.config = {"model": "vae", "features": features, "latent": latent, "hidden": hidden, "likelihood": likelihood}
+        self.config |= {"activation": activation, "variance": variance}
+        self.features, self.latent = features, latent
+        self.encoder = mlp(features, *hidden, 2 * latent, activation=activation, rng=rng)
+        self.decoder = mlp(latent, *reversed(hidden), features, activation=activation, rng=rng)
+        self.likelihood = LIKELIHOODS[likelihood](*([] if variance is None else [variance]))
+        self.prior = STANDARD_NORMAL
+
+    def rows(self, x):
+        """x, (N, ...), as (N, D) of the weights' dtype; raises an error where it is outside the likelihood's support."""
+        return as_rows(x, self.features, self.decoder[-1].weight.dtype, self.likelihood.low, self.likelihood.high)
+
+    def encode(self, x):
+        """The posterior q(z | x), a Normal with mean and log_variance (N, J).  x: (N, D)."""
+        h = self.encoder(self.rows(x))
+        return Normal(mean=h[:, : self.latent], log_variance=h[:, self.latent :])
+
+    def decode(self, z):
+        """The parameters of p(x | z): logits (bernoulli) or means (gaussian).  z: (..., J).  Returns (..., D)."""
+        return self.decoder(z)
+
+    def loss(self, x, noise=None, rng=None):
+        """The negative ELBO and its terms, in nats per example: summed over features and latents, mean over the batch.
+
+        x: (N, D).  noise: (N, J), or (K, N, J) for the mean over K draws, from N(0, 1); or `rng`, a stream to draw it.
+        """
+        x = self.rows(x)
+        noise = self.draw_noise(len(x), noise, rng)
+        q = self.encode(x)
+        z = q.rsample(noise)
+        reconstruction = -self.likelihood(self.decode(z)).log_prob(x).mean()
+        kl = kl_divergence(q, self.prior).mean()
+        negative_elbo = reconstruction + kl
+        return Terms(loss=negative_elbo, negative_elbo=negative_elbo, reconstruction=reconstruction, kl=kl)
+
+    def draw_noise(self, n, noise=None, rng=None):
+        """`noise`, after a look at its shape, or (n, J) numbers from N(0, 1) drawn from `rng`."""
+        if noise is None:
+            if rng is None:
+                raise ArgumentError(
+                    message("noise is an input of a VAE.", expected="noise= or rng=", at=show(caller()), remedy="model.loss(x, rng=ta.rng(0))")
+                )
+            return rng.normal((n, self.latent), self.decoder[-1].weight.dtype)
+        if tuple(noise.shape[-2:]) != (n, self.latent):
+            raise ShapeError(message("the noise does not fit.", expected=f"(..., {n}, {self.latent})", got=noise.shape, at=show(caller())))
+        return noise
+
+    def reconstruct(self, x):
+        """The mean of p(x | z) at the mean of q(z | x): no noise.  Returns an array of x's shape."""
+        with no_grad():
+            return self.likelihood(self.decode(self.encode(x).mean)).mean.data.reshape(x.shape)
+
+    def sample(self, n, rng=None, noise=None):
+        """The means of p(x | z) for n draws z of the prior, an array (n, D).  noise: (n, J), or drawn from `rng`."""
+        with no_grad():
+            return self.likelihood(self.decode(self.draw_noise(n, noise, rng))).mean.data

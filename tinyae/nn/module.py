@@ -1,0 +1,119 @@
+"""Module: a part of a model that owns parameters, by name."""
+
+import numpy as np
+
+from tinyae.autograd import Tensor
+from tinyae.backend import module_named, to_numpy, using
+from tinyae.errors import ArgumentError, ShapeError, message
+
+
+class Parameter(Tensor):
+    """A Tensor that is trained: a leaf that requires a gradient."""
+
+    __slots__ = ()
+
+    def __init__(self, data, dtype=None):
+        super().__init__(data, requires_grad=True, dtype=dtype)
+
+
+class Module:
+    """A part of a model.  What it holds as attributes (parameters, modules, lists of modules) is found by itself.
+
+    A subclass assigns its parts in `__init__` and computes in `forward`; `module(x)` calls it.
+    """
+
+    training = True
+
+    def __call__(self, *args, **kwargs):
+        return self.forward(*args, **kwargs)
+
+    def children(self):
+        """(name, module or parameter) of the direct parts, in the order of their assignment."""
+        for name, value in vars(self).items():
+            if isinstance(value, (Module, Parameter)):
+                yield name, value
+            elif isinstance(value, (list, tuple)):
+                yield from ((f"{name}.{i}", item) for i, item in enumerate(value) if isinstance(item, (Module, Parameter)))
+            elif isinstance(value, dict):
+                yield from ((f"{name}.{key}", item) for key, item in value.items() if isinstance(item, (Module, Parameter)))
+
+    def named_parameters(self, prefix="", seen=None):
+        """(dotted name, parameter) of every parameter; a shared one comes once, under its first name."""
+        seen = set() if seen is None else seen
+        for name, part in self.children():
+            if isinstance(part, Module):
+                yield from part.named_parameters(f"{prefix}{name}.", seen)
+            elif id(part) not in seen:
+                seen.add(id(part))
+                yield prefix + name, part
+
+    def parameters(self):
+        """The parameters, a list."""
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def modules(self):
+        """This module and all below it."""
+        yield self
+        for _, part in self.children():
+            if isinstance(part, Module):
+                yield from part.modules()
+
+    def state_dict(self):
+        """name -> copy of the values, as NumPy arrays."""
+        return {name: np.array(to_numpy(p.data)) for name, p in self.named_parameters()}
+
+    def load_state_dict(self, state):
+        """Take the values of `state`.  Raises ShapeError, before anything is changed, where names or shapes differ."""
+        own = dict(self.named_parameters())
+        if own.keys() != state.keys():
+            missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+            raise ShapeError(message("load_state_dict: the names differ.", expected=f"also {missing}", got=f"unknown {extra}"))
+        for name, parameter in own.items():
+            if np.shape(state[name]) != parameter.shape:
+                raise ShapeError(message(f"load_state_dict: {name} has another shape.", expected=parameter.shape, got=np.shape(state[name])))
+        for name, parameter in own.items():
+            with np.errstate(over="ignore"):
+                parameter.assign(_like(state[name], parameter))
+
+    def train(self, mode=True):
+        """Switch this module and all below it to training (or, with False, to evaluation)."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self):
+        """Switch this module and all below it to evaluation."""
+        return self.train(False)
+
+    def astype(self, dtype):
+        """Convert every parameter to `dtype` (float32 or float64).  Make the optimiser afterwards."""
+        for parameter in self.parameters():
+            self._replace(parameter, parameter.data.astype(dtype))
+        return self
+
+    def to(self, backend):
+        """Move every parameter to a backend, "numpy" or "cupy".  Make the optimiser afterwards."""
+        module_named(backend)
+        with using(backend):
+            for parameter in self.parameters():
+                self._replace(
+                    parameter,
+                    Tensor(to_numpy(parameter.data)).data if backend == "numpy" else module_named(backend).asarray(to_numpy(parameter.data)),
+                )
+        return self
+
+    @staticmethod
+    def _replace(parameter, data):
+        parameter.data, parameter.grad, parameter.gradient_buffer = data, None, None
+        parameter.touch()
+
+    def forward(self, *args, **kwargs):
+        """What the module computes; every subclass that is called has its own."""
+        raise ArgumentError(message(f"{type(self).__name__} has no forward method.", remedy="define forward(self, x)"))
+
+
+def _like(value, parameter):
+    """`value` with the dtype, and on the backend, of the parameter."""
+    from tinyae.backend import array_module
+
+    return array_module(parameter.data).asarray(np.asarray(value).astype(parameter.dtype))

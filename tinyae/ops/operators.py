@@ -1,0 +1,85 @@
+"""The one table that gives Tensor its operators and methods."""
+
+from tinyae.autograd import Tensor, backward
+from tinyae.ops import activations, arithmetic, exponential, indexing, linear_algebra, reductions, shapes
+
+
+def reflected(operation):
+    """The operator for `array <operator> tensor`."""
+    return lambda self, other: operation(other, self)
+
+
+def compared(name):
+    """A comparison: a plain array of truth values, which has no gradient."""
+
+    def compare(self, other):
+        return getattr(self.data, name)(other.data if isinstance(other, Tensor) else other)
+
+    return compare
+
+
+def getitem(self, index):
+    """self[index], as in NumPy; a Tensor as index stands for its data."""
+    parts = index if isinstance(index, tuple) else (index,)
+    parts = tuple(part.data if isinstance(part, Tensor) else part for part in parts)
+    return indexing.getitem(self, index=parts if isinstance(index, tuple) else parts[0])
+
+
+def reshape(self, *shape):
+    """The same entries in another shape: reshape(2, 3) or reshape((2, 3))."""
+    return shapes.reshape(self, shape=shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+
+
+def transpose(self, *axes):
+    """The axes in another order; reversed if none is given."""
+    if len(axes) == 1 and not isinstance(axes[0], int):
+        axes = axes[0]
+    return shapes.transpose(self, axes=axes or None)
+
+
+def swapaxes(self, axis1, axis2):
+    """Two axes exchanged."""
+    axes = list(range(self.ndim))
+    axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
+    return shapes.transpose(self, axes=tuple(axes))
+
+
+def sum(self, axis=None, keepdims=False):
+    """The sum along `axis` (None: all; an axis; a tuple)."""
+    return reductions.sum(self, axis=axis, keepdims=keepdims)
+
+
+def mean(self, axis=None, keepdims=False):
+    """The mean along `axis` (None: all; an axis; a tuple)."""
+    return reductions.mean(self, axis=axis, keepdims=keepdims)
+
+
+BINARY = {
+    "add": arithmetic.add,
+    "sub": arithmetic.subtract,
+    "mul": arithmetic.multiply,
+    "truediv": arithmetic.divide,
+    "pow": arithmetic.power,
+    "matmul": linear_algebra.matmul,
+}
+OPERATORS = {f"__{name}__": (lambda op: lambda self, other: op(self, other))(op) for name, op in BINARY.items()}
+OPERATORS |= {f"__r{name}__": reflected(op) for name, op in BINARY.items()}
+OPERATORS |= {name: compared(name) for name in ("__lt__", "__le__", "__gt__", "__ge__")}
+OPERATORS |= {"__neg__": lambda self: arithmetic.negative(self), "__getitem__": getitem}
+METHODS = {
+    "backward": backward,
+    "exp": lambda self: exponential.exp(self),
+    "log": lambda self: exponential.log(self),
+    "mean": mean,
+    "reshape": reshape,
+    "sigmoid": lambda self: activations.sigmoid(self),
+    "sqrt": lambda self: exponential.sqrt(self),
+    "sum": sum,
+    "swapaxes": swapaxes,
+    "T": property(lambda self: shapes.transpose(self)),
+    "tanh": lambda self: activations.tanh(self),
+    "transpose": transpose,
+}
+
+for _name, _function in (OPERATORS | METHODS).items():
+    setattr(Tensor, _name, _function)

@@ -1,0 +1,5 @@
+"""Optimisers."""
+
+from tinyae.optim.adam import Adam
+
+__all__ = ["Adam"]
