@@ -5,8 +5,8 @@
 
 import contextlib
 import contextvars
+import hashlib
 import numbers
-import zlib
 
 import numpy as np
 
@@ -137,15 +137,15 @@ class Rng:
         if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
             raise DtypeError(message("rng: the seed must be a whole number, 0 or more.", got=repr(seed)))
         self.seed, self.path = int(seed), tuple(path)
-        words = [zlib.crc32(part.encode()) if isinstance(part, str) else int(part) for part in self.path]
-        self._generator = np.random.Generator(np.random.Philox(np.random.SeedSequence(self.seed, spawn_key=words)))
+        key = hashlib.blake2b(repr((self.seed, *self.path)).encode(), digest_size=16).digest()
+        self._generator = np.random.Generator(np.random.Philox(key=int.from_bytes(key, "little")))
 
     def __repr__(self):
         return f"rng({', '.join(map(repr, (self.seed, *self.path)))})"
 
     def stream(self, purpose, *numbers):
         """A stream of its own for a purpose ("weights", "noise", ...) and any whole numbers (epoch, step)."""
-        return Rng(self.seed, (*self.path, purpose, *numbers))
+        return Rng(self.seed, (*self.path, purpose, *map(int, numbers)))
 
     def normal(self, shape, dtype=np.float32):
         """Independent draws from N(0, 1).  Returns an array of `shape`."""

@@ -207,7 +207,7 @@ class Primitive:
             plan.rules.append((rule, positions, [plan.sources.index(source) for source in rule.sources], rule.takes_out))
         if missing := [name for i, name in enumerate(self.inputs) if mask & ~served & 1 << i and not self.variadic]:
             raise DtypeError(
-                message(f"{self.name}: it has no gradient for {missing[0]}.", at=show(caller()), remedy="detach() it, or write @%s.vjp" % self.name)
+                message(f"{self.name}: it has no gradient for {missing[0]}.", at=show(caller()), remedy=f"detach() it, or write @{self.name}.vjp")
             )
         self._plans[count, mask] = plan
         return plan

@@ -19,7 +19,7 @@ BINARISATIONS = {
 class Dataset:
     """Images with labels.
 
-    pixels: (N, D) whole numbers from 0 to `scale`.  labels: (N,) classes.  image_shape: (height, width).
+    pixels: (N, D) numbers from 0 to `scale`, whole ones as bytes.  labels: (N,) classes.  image_shape: (height, width).
     binarisation: what `batches` makes of the grey values (see BINARISATIONS); every number computed from it says so.
     """
 
@@ -73,14 +73,19 @@ class Dataset:
         if self.binarisation == "static":
             return self._static[rows].astype(np.float32)
         grey = self.pixels[rows] * np.float32(1 / self.scale)
-        return _draw(grey, rng) if self.binarisation == "dynamic" else grey
+        return rng.bernoulli(grey) if self.binarisation == "dynamic" else grey
 
     @functools.cached_property
     def _static(self):
         rng = make_rng(0).stream("static binarisation", self.name, self.split)
-        return _draw(self.images, rng).astype(np.uint8)
+        return rng.bernoulli(self.images).astype(np.uint8)
 
 
-def _draw(probability, rng):
-    """Zeros and ones on the host, whatever the backend in use."""
-    return rng.bernoulli(probability)
+def as_dataset(data, split="train"):
+    """A Dataset as it is; an array (N, ...) of numbers as a Dataset without labels, its values kept as they are."""
+    if isinstance(data, Dataset):
+        return data
+    if not isinstance(data, np.ndarray) or data.ndim < 2:
+        raise DataError(message("data: a Dataset or a NumPy array (N, ...) is needed.", got=getattr(data, "shape", type(data).__name__)))
+    shape = data.shape[1:] if data.ndim > 2 else (1, data.shape[1])
+    return Dataset("array", split, data.reshape(len(data), -1), np.zeros(len(data), np.uint8), shape, 1)

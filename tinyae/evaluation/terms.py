@@ -1,6 +1,7 @@
 """The terms of a model's loss over a whole data set."""
 
 from tinyae.autograd import no_grad
+from tinyae.backend import to_numpy
 
 
 def evaluate(model, data, *, rng, draws=1, batch_size=1000):
@@ -18,4 +19,4 @@ def evaluate(model, data, *, rng, draws=1, batch_size=1000):
                     weighted = value.data * len(x)
                     totals[name] = totals[name] + weighted if name in totals else weighted
                 count += len(x)
-    return {name: float(total.item()) / count for name, total in totals.items()}
+    return {name: to_numpy(total).item() / count for name, total in totals.items()}

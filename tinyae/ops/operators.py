@@ -54,6 +54,16 @@ def mean(self, axis=None, keepdims=False):
     return reductions.mean(self, axis=axis, keepdims=keepdims)
 
 
+def operator(operation):
+    """The operator for `tensor <operator> other`."""
+    return lambda self, other: operation(self, other)
+
+
+def method(operation):
+    """The method for `operation(tensor)`."""
+    return lambda self: operation(self)
+
+
 BINARY = {
     "add": arithmetic.add,
     "sub": arithmetic.subtract,
@@ -62,24 +72,28 @@ BINARY = {
     "pow": arithmetic.power,
     "matmul": linear_algebra.matmul,
 }
-OPERATORS = {f"__{name}__": (lambda op: lambda self, other: op(self, other))(op) for name, op in BINARY.items()}
-OPERATORS |= {f"__r{name}__": reflected(op) for name, op in BINARY.items()}
+OPERATORS = {f"__{name}__": operator(operation) for name, operation in BINARY.items()}
+OPERATORS |= {f"__r{name}__": reflected(operation) for name, operation in BINARY.items()}
 OPERATORS |= {name: compared(name) for name in ("__lt__", "__le__", "__gt__", "__ge__")}
-OPERATORS |= {"__neg__": lambda self: arithmetic.negative(self), "__getitem__": getitem}
+OPERATORS |= {"__neg__": method(arithmetic.negative), "__getitem__": getitem}
 METHODS = {
+    "T": property(shapes.transpose),
     "backward": backward,
-    "exp": lambda self: exponential.exp(self),
-    "log": lambda self: exponential.log(self),
+    "exp": method(exponential.exp),
+    "log": method(exponential.log),
     "mean": mean,
+    "relu": method(activations.relu),
     "reshape": reshape,
-    "sigmoid": lambda self: activations.sigmoid(self),
-    "sqrt": lambda self: exponential.sqrt(self),
+    "sigmoid": method(activations.sigmoid),
+    "sqrt": method(exponential.sqrt),
     "sum": sum,
     "swapaxes": swapaxes,
-    "T": property(lambda self: shapes.transpose(self)),
-    "tanh": lambda self: activations.tanh(self),
+    "tanh": method(activations.tanh),
     "transpose": transpose,
 }
 
-for _name, _function in (OPERATORS | METHODS).items():
-    setattr(Tensor, _name, _function)
+
+def install():
+    """Give Tensor the operators and methods of the table."""
+    for name, function in (OPERATORS | METHODS).items():
+        setattr(Tensor, name, function)

@@ -8,10 +8,8 @@ from tinyae.ops.shapes import broadcast_to, reshape
 
 def spread(gy, shape, axis, keepdims):
     """The cotangent of a reduction, repeated along the axes of `shape` that were reduced."""
-    if axis is None:
-        axes = set(range(len(shape)))
-    else:
-        axes = {a % len(shape) for a in (axis if isinstance(axis, tuple) else (axis,))}
+    reduced = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    axes = {a % len(shape) for a in reduced}
     if not keepdims:
         gy = reshape(gy, shape=tuple(1 if i in axes else n for i, n in enumerate(shape)))
     return broadcast_to(gy, shape=shape)

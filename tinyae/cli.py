@@ -1,0 +1,186 @@
+"""The `tinyae` command."""
+
+import argparse
+import importlib.metadata
+import platform
+import shlex
+import sys
+import time
+
+import tinyae as ta
+from tinyae.backend import BACKENDS
+from tinyae.errors import ArgumentError, TinyaeError, message, one_line
+from tinyae.models import LIKELIHOODS, MODELS
+from tinyae.nn.layers import ACTIVATIONS
+from tinyae.training import Run
+
+LARGE = {"latent": 20, "hidden": [400], "activation": "relu", "epochs": 10, "batch": 128, "lr": 1e-3, "binarisation": "dynamic"}
+DEFAULTS = {
+    "digits": {"latent": 2, "hidden": [128], "activation": "tanh", "epochs": 600, "batch": 100, "lr": 1e-3, "binarisation": "threshold"},
+    "mnist": LARGE,
+    "fashion-mnist": LARGE,
+}
+EVALUATED = 40_000  # examples that the final terms average over; a small test split is passed over several times
+
+
+def main(argv=None):
+    """Run the command line `argv`; returns the exit code: 0, 2 for bad input, 130 after Ctrl-C."""
+    argv = sys.argv[1:] if argv is None else argv
+    arguments = parser().parse_args(argv)
+    try:
+        return arguments.run(arguments, shlex.join(["tinyae", *argv])) or 0
+    except TinyaeError as error:
+        print(f"tinyae: {one_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("tinyae: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away: head, less
+        sys.stderr.close()
+        return 0
+
+
+def parser():
+    """The arguments of every command."""
+    top = argparse.ArgumentParser(prog="tinyae", description="Backpropagation through autoencoders and variational autoencoders, line by line.")
+    top.add_argument("--version", action="version", version=f"tinyae {ta.__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    add_train(commands)
+    add = commands.add_parser("microscope", help="one training step, line by line", epilog="example: tinyae microscope vae")
+    add.add_argument("model", choices=MODELS)
+    add.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of weights and noise (default 0)")
+    add.set_defaults(run=microscope)
+    add = commands.add_parser("lesson", help="run a lesson", epilog="example: tinyae lesson 6 --fast")
+    add.add_argument("number", type=whole(0), metavar="N")
+    add.add_argument("--fast", action="store_true", help="less training: seconds instead of half a minute")
+    add.add_argument("--seed", type=whole(0), default=0, metavar="N", help="default 0")
+    add.add_argument("--out", metavar="DIR", help="folder for metrics and figures (default: counts up runs/lesson-N)")
+    add.set_defaults(run=lesson)
+    return top
+
+
+def add_train(commands):
+    """The arguments of `tinyae train`."""
+    add = commands.add_parser(
+        "train",
+        help="train a model and write a report",
+        epilog="example: tinyae train vae --data mnist --latent 20 --hidden 400 --epochs 10.  Defaults marked * depend on the data set.",
+    )
+    add.add_argument("model", choices=MODELS)
+    add.add_argument("--data", default="digits", choices=ta.data.DATASETS, help="default digits, which is embedded; the others: see TINYAE_DATA")
+    add.add_argument("--binarisation", choices=ta.data.BINARISATIONS, help="of the grey values; default threshold for digits, else dynamic")
+    add.add_argument("--likelihood", choices=LIKELIHOODS, help="of the VAE (default bernoulli)")
+    add.add_argument("--variance", type=positive, metavar="V", help="of the gaussian likelihood (default 0.5: squared error + KL)")
+    add.add_argument("--latent", type=whole(1), metavar="N", help="dimensions of the code *")
+    add.add_argument("--hidden", type=whole(1), nargs="+", metavar="N", help="widths of the encoder's layers; the decoder has them in reverse *")
+    add.add_argument("--activation", choices=ACTIVATIONS, help="between the layers *")
+    add.add_argument("--epochs", type=whole(1), metavar="N", help="passes over the training split *")
+    add.add_argument("--batch", type=whole(1), metavar="N", help="examples a step *")
+    add.add_argument("--lr", type=positive, metavar="X", help="learning rate of Adam *")
+    add.add_argument("--seed", type=whole(0), default=0, metavar="N", help="default 0")
+    add.add_argument("--backend", default="numpy", choices=BACKENDS, help="default numpy")
+    add.add_argument("--out", metavar="DIR", help="folder of the run (default: counts up runs/MODEL-DATA-1, -2, ...)")
+    add.set_defaults(run=train)
+
+
+def whole(least):
+    """An argument type: a whole number, `least` or more."""
+
+    def number(text):
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or value < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, {least} or more")
+        return value
+
+    return number
+
+
+def positive(text):
+    """An argument type: a finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a finite number above 0")
+    return value
+
+
+def settings_of(arguments):
+    """All settings of a training: what was given, else the default for the data set."""
+    settings = {k: v for k, v in vars(arguments).items() if k not in ("run", "out")}
+    if arguments.model == "autoencoder":
+        if given := [name for name in ("likelihood", "variance") if settings[name] is not None]:
+            raise ArgumentError(message(f"--{given[0]}: an autoencoder has none; it minimises the squared error."))
+    else:
+        settings["likelihood"] = settings["likelihood"] or "bernoulli"
+    if settings["binarisation"] is None and settings["likelihood"] != "bernoulli":
+        settings["binarisation"] = "grey"
+    return {k: DEFAULTS[arguments.data].get(k) if v is None else v for k, v in settings.items()}
+
+
+def train(arguments, command):
+    """`tinyae train`: load, train, measure, draw; everything ends up in the run's folder."""
+    start = time.perf_counter()
+    s = settings_of(arguments)
+    ta.use(s["backend"])
+    data, test = (ta.data.load(s["data"], split=split, binarisation=s["binarisation"]) for split in ("train", "test"))
+    names = ("model", "latent", "hidden", "activation") + (("likelihood", "variance") if s["model"] == "vae" else ())
+    model = ta.models.build({name: s[name] for name in names} | {"features": data.features}, ta.rng(s["seed"]).stream("weights"))
+    run = Run(arguments.out, f"{s['model']}-{s['data']}", s | {"command": command, "versions": versions()})
+    print(f"{s['model']} on {data.name} ({len(data)} images, {s['binarisation']}), {sum(p.size for p in model.parameters()):,} parameters")
+    history = ta.fit(model, data, test=test, epochs=s["epochs"], batch_size=s["batch"], lr=s["lr"], seed=s["seed"], run=run)
+    metrics = measure(model, data, test, s, history) | {"wall_seconds": round(time.perf_counter() - start, 2)}
+    run.write_metrics(metrics)
+    if len(history):
+        ta.report.write_report(run.folder, model=model, rows=history.rows, train=data, test=test, config=run.config, metrics=metrics)
+    summarise(metrics, run, history)
+    return 130 if history.interrupted else 0
+
+
+def measure(model, data, test, s, history):
+    """The content of metrics.json, without the time."""
+    terms = {}
+    for part in (test, data):
+        draws = max(1, EVALUATED // len(part)) if s["model"] == "vae" else 1
+        terms[part.split] = ta.evaluation.evaluate(model, part, rng=ta.rng(s["seed"]).stream("metrics", part.split), draws=draws)
+    units = "nats per example" if s["model"] == "vae" else "squared error: loss per example, mse per feature"
+    names = ("binarisation", "likelihood", "seed", "backend")
+    done = {"epochs": len(history), "interrupted": history.interrupted, "versions": versions()}
+    return terms | {"units": units} | {name: s[name] for name in names} | done
+
+
+def versions():
+    """The versions that a number depends on."""
+    return {"tinyae": ta.__version__, "python": platform.python_version(), "numpy": importlib.metadata.version("numpy")}
+
+
+def summarise(metrics, run, history):
+    """Print the final terms and where everything is."""
+    if history.interrupted:
+        print(f"interrupted after {len(history)} whole epochs; the weights of that moment are kept")
+    terms = "  ".join(f"{name} {value:.4g}" for name, value in metrics["test"].items() if name != "loss" or len(metrics["test"]) == 2)
+    print(f"test split: {terms}  ({metrics['units']}, {metrics['binarisation']})")
+    if metrics["test"].get("kl", 1) < 0.5 and len(history):
+        print("the KL is nearly 0: the posterior has collapsed onto the prior, the images ignore z; gaussian: try --variance 0.02")
+    print(f"wall time {metrics['wall_seconds']:.1f} s")
+    print(f"report: {run.folder / 'report.html'}" if len(history) else f"run: {run.folder} (no report: no epoch was finished)")
+
+
+def microscope(arguments, command):
+    """`tinyae microscope`: the lines of one training step."""
+    print(ta.microscope.microscope_model(arguments.model, seed=arguments.seed))
+
+
+def lesson(arguments, command):
+    """`tinyae lesson`: run it, and say where its numbers are."""
+    from tinyae.course import run_lesson
+
+    run_lesson(arguments.number, fast=arguments.fast, seed=arguments.seed, out=arguments.out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,8 @@
+"""Training: fit, its history, run folders, saved models."""
+
+from tinyae.training.files import load, save
+from tinyae.training.fit import fit
+from tinyae.training.history import History
+from tinyae.training.run import Run
+
+__all__ = ["History", "Run", "fit", "load", "save"]
