@@ -13,13 +13,19 @@ import numpy as np
 from tinyae.errors import BackendError, DtypeError, message
 
 BACKENDS = ("numpy", "cupy")
-_current = contextvars.ContextVar("tinyae_backend", default="numpy")
+_default = "numpy"  # what `use` said, for every thread
+_current = contextvars.ContextVar("tinyae_backend", default=None)  # what an enclosing `using` says
 _modules = {np.ndarray: np}  # array type -> its module; `register` adds to it
 
 
 def register(array_type, module):
     """Make `module` the array module of `array_type` (the fake device of the tests is one such type)."""
     _modules[array_type] = module
+
+
+def unregister(array_type):
+    """Forget an array type."""
+    _modules.pop(array_type, None)
 
 
 def cupy_module():
@@ -43,8 +49,9 @@ def cupy_module():
 
 def use(name):
     """Make new arrays on `name`: "numpy" or "cupy".  Raises BackendError where that is not possible."""
+    global _default
     module_named(name)
-    _current.set(name)
+    _default = name
 
 
 @contextlib.contextmanager
@@ -60,7 +67,7 @@ def using(name):
 
 def current():
     """The name of the backend on which new arrays are made."""
-    return _current.get()
+    return _current.get() or _default
 
 
 def module_named(name):

@@ -54,12 +54,18 @@ def one_line(error):
     return "; ".join(" ".join(line.split()) for line in str(error).splitlines() if line.strip())
 
 
+_ours = {}  # file name -> whether it belongs to the package
+
+
 def caller():
     """(file name, line number) of the nearest frame outside the package: the user's line.  None where there is none."""
     frame = sys._getframe(1)
     while frame is not None:
         name = frame.f_code.co_filename
-        if not name.startswith(PACKAGE) or name.startswith(LESSONS):
+        ours = _ours.get(name)
+        if ours is None:
+            ours = _ours[name] = name.startswith(PACKAGE) and not name.startswith(LESSONS)
+        if not ours:
             return name, frame.f_lineno
         frame = frame.f_back
     return None

@@ -14,10 +14,12 @@ from tinyae.errors import GraphError, ShapeError, message, show
 
 
 class _State(threading.local):
-    """What each thread has switched on: recording of gradients, and an observer of new nodes (the microscope)."""
+    """What each thread has switched on: recording of gradients, and for the microscope an observer of operations and a
+    dict that takes the shapes of gradients before what was broadcast is summed."""
 
     recording = True
     observer = None
+    summed = None
 
 
 state = _State()
@@ -87,6 +89,8 @@ class Node:
         """A rule's gradient in the shape and dtype of its input: what was broadcast is summed."""
         try:
             if gradient.shape != parent.shape:
+                if state.summed is not None:
+                    state.summed[id(parent)] = gradient.shape
                 gradient = unbroadcast(gradient, parent.shape)
             if gradient.dtype != parent.dtype:
                 if self.dtype == parent.dtype:

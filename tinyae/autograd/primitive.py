@@ -123,7 +123,7 @@ class Primitive:
                 node.saved.append(attributes.get(name, self.attributes[name]))
             elif kind == "shape":
                 found = args[position]
-                node.saved.append(tuple(np.shape(_data(a)) for a in found) if isinstance(position, slice) else np.shape(_data(found)))
+                node.saved.append(tuple(map(_shape, found)) if isinstance(position, slice) else _shape(found))
             else:
                 kept = result if kind == "output" else args[position]
                 node.saved.append(_data(kept))
@@ -218,6 +218,10 @@ class Primitive:
 
 def _data(value):
     return value.data if isinstance(value, Tensor) else value
+
+
+def _shape(value):
+    return getattr(value, "shape", ())
 
 
 class Registry(dict):

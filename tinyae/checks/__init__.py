@@ -1,0 +1,13 @@
+"""Checks of gradients, as good for someone else's operations as for ours.  `strategies` needs Hypothesis."""
+
+import importlib
+
+from tinyae.checks.gradcheck import GradientError, gradcheck, numerical_slopes
+
+__all__ = ["GradientError", "fake_device", "gradcheck", "numerical_slopes", "strategies"]
+
+
+def __getattr__(name):
+    if name in ("fake_device", "strategies"):
+        return importlib.import_module(f"tinyae.checks.{name}")
+    raise AttributeError(f"module 'tinyae.checks' has no attribute {name!r}")
