@@ -50,7 +50,7 @@ def text(expression):
 def evaluate(expression, values):
     """The value of a formula, given its names as a dict."""
     code = compile(ast.fix_missing_locations(ast.Expression(expression)), "<formula>", "eval")
-    return eval(code, {"__builtins__": {}}, values)
+    return eval(code, dict(values))
 
 
 class _Substitute(ast.NodeTransformer):

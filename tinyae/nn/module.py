@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinyae.autograd import Tensor
-from tinyae.backend import module_named, to_numpy, using
+from tinyae.backend import array_module, module_named, to_device, to_numpy, using
 from tinyae.errors import ArgumentError, ShapeError, message
 
 
@@ -72,8 +72,7 @@ class Module:
             if np.shape(state[name]) != parameter.shape:
                 raise ShapeError(message(f"load_state_dict: {name} has another shape.", expected=parameter.shape, got=np.shape(state[name])))
         for name, parameter in own.items():
-            with np.errstate(over="ignore"):
-                parameter.assign(_like(state[name], parameter))
+            parameter.assign(_like(state[name], parameter))
 
     def train(self, mode=True):
         """Switch this module and all below it to training (or, with False, to evaluation)."""
@@ -96,10 +95,7 @@ class Module:
         module_named(backend)
         with using(backend):
             for parameter in self.parameters():
-                self._replace(
-                    parameter,
-                    Tensor(to_numpy(parameter.data)).data if backend == "numpy" else module_named(backend).asarray(to_numpy(parameter.data)),
-                )
+                self._replace(parameter, to_device(to_numpy(parameter.data)))
         return self
 
     @staticmethod
@@ -114,6 +110,4 @@ class Module:
 
 def _like(value, parameter):
     """`value` with the dtype, and on the backend, of the parameter."""
-    from tinyae.backend import array_module
-
     return array_module(parameter.data).asarray(np.asarray(value).astype(parameter.dtype))

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from tinyae.backend import to_numpy
 from tinyae.errors import ArgumentError, ShapeError, message
 from tinyae.optim.flat import FlatParameters
 
@@ -81,20 +82,13 @@ class Adam:
         p -= s
 
     def state_dict(self):
-        """The moments m and v (flat NumPy arrays, in the order of the parameters) and the numbers of steps."""
-        from tinyae.backend import to_numpy
-
-        return {
-            "m": to_numpy(self.m) * (1 - self.betas[0]),
-            "v": to_numpy(self.v) * (1 - self.betas[1]),
-            "steps": np.array(self.steps, dtype=np.int64),
-        }
+        """m / (1 - beta1), v / (1 - beta2) (flat NumPy arrays, in the order of the parameters) and the numbers of steps."""
+        return {"m": to_numpy(self.m).copy(), "v": to_numpy(self.v).copy(), "steps": np.array(self.steps, dtype=np.int64)}
 
     def load_state_dict(self, state):
-        """Go on where `state` was taken.  Raises ShapeError, before anything is changed, where it does not fit."""
+        """Go on, bit for bit, where `state` was taken.  Raises ShapeError, before anything is changed, where it does not fit."""
         if state["m"].shape != self.m.shape or state["v"].shape != self.v.shape or len(state["steps"]) != len(self.steps):
             raise ShapeError(message("Adam: this state belongs to other parameters.", expected=self.m.shape, got=state["m"].shape))
-        xp = self.flat.xp
-        self.m[...] = xp.asarray(state["m"] / (1 - self.betas[0]))
-        self.v[...] = xp.asarray(state["v"] / (1 - self.betas[1]))
+        self.m[...] = self.flat.xp.asarray(state["m"])
+        self.v[...] = self.flat.xp.asarray(state["v"])
         self.steps = [int(t) for t in state["steps"]]

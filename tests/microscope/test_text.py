@@ -1,0 +1,113 @@
+"""The printed microscope: what a reader sees of one training step."""
+
+import re
+
+import numpy as np
+import pytest
+
+import tinyae as ta
+from tinyae.microscope import microscope_model, record, to_text
+
+REPARAMETERIZE = """\
+  6  normal.py:LINE     z = reparameterize(self.mean, self.log_variance, noise)
+                                           (4, 2)      from 7         NORM
+       d loss / d self.mean = grad[z]      (4, 2)      to 4           NORM
+       d loss / d self.log_variance = grad[z] * exp(self.log_variance / 2) * noise / 2
+                                           (4, 2)      to 5           NORM
+       noise: constant, no gradient
+"""
+
+
+def masked(text):
+    """The text without line numbers of the source, norms and the width of gaps."""
+    text = re.sub(r"(\.py):\d+", r"\1:LINE", text)
+    text = re.sub(r"\d+(\.\d+)?(e-?\d+)?$", "NORM", text, flags=re.MULTILINE)
+    return [" ".join(row.split()) for row in text.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def vae():
+    """The text of one step of a VAE."""
+    return microscope_model("vae")
+
+
+def test_the_same_seed_gives_the_same_text(vae):
+    assert microscope_model("vae") == vae
+    assert microscope_model("vae", seed=1) != vae
+
+
+def test_the_story_is_told_by_the_lines_of_the_model(vae):
+    forward = vae[: vae.index("BACKWARD")]
+    story = [
+        "q = self.encode(x)",
+        "h = self.encoder(",
+        "h[:, :self.latent]",
+        "z = q.rsample(noise)",
+        "self.decoder(z)",
+        "bce_with_logits(",
+        "kl = ",
+        "negative_elbo = ",
+    ]
+    places = [forward.index(text) for text in story]
+    assert places == sorted(places)
+
+
+def test_reparameterize_reads_as_on_a_blackboard(vae):
+    wanted = "\n".join(masked(REPARAMETERIZE))
+    assert wanted in "\n".join(masked(vae[vae.index("BACKWARD") :]))
+
+
+def test_shapes_stand_beside_their_operation(vae):
+    rows = masked(vae)
+    assert "4 vae.py:LINE y4 = h[:, :self.latent] (4, 4) -> (4, 2) 3 NORM" in rows
+    assert "(4, 64), (16, 64), (16,) -> (4, 16) const NORM" in rows
+
+
+@pytest.mark.parametrize("width", [100, 120])
+@pytest.mark.parametrize("name", ["vae", "autoencoder"])
+def test_rows_fit_the_terminal_and_columns_are_aligned(name, width):
+    text = microscope_model(name, width=width)
+    tables = text[text.index("FORWARD") : text.index("PARAMETER")]
+    assert max(map(len, text.splitlines())) <= width
+    ends = {len(row) for row in tables.splitlines() if re.search(r" {2,}[\d.e-]+$", row)}
+    assert ends == {width}
+    assert text.isascii()
+
+
+def test_the_ledger_names_each_parameter_and_the_terms_add_up(vae):
+    ledger = vae[vae.index("PARAMETER") :]
+    for name in ("encoder.0.weight", "encoder.2.bias", "decoder.0.bias", "decoder.2.weight"):
+        assert name in ledger
+    terms = {row.split()[0]: float(row.split()[1]) for row in ledger[ledger.index("LOSS") :].splitlines()[1:]}
+    assert terms["negative_elbo"] == pytest.approx(terms["reconstruction"] + terms["kl"], abs=2e-4)
+    assert "nats per example" in ledger
+
+
+def test_lines_without_a_gradient_are_named():
+    assert "No gradient passes through line 11." in microscope_model("autoencoder")
+
+
+def test_a_pass_that_was_not_reversed_prints_forward_alone():
+    x = ta.Tensor(np.ones((2, 3)), requires_grad=True)
+    with record() as trace:
+        x.sum()
+    text = to_text(trace)
+    assert "x.sum()" in text
+    assert "BACKWARD" not in text
+
+
+def test_an_empty_trace_is_no_error():
+    with record() as trace:
+        pass
+    assert "FORWARD" in to_text(trace)
+
+
+def test_an_unknown_model_is_one_readable_error():
+    with pytest.raises(ta.errors.ArgumentError, match="unknown model 'gan'"):
+        microscope_model("gan")
+
+
+def test_words_in_rules_are_explained_only_where_they_occur(vae):
+    legend = vae[: vae.index("FORWARD")]
+    assert "scatter_add  zeros of this shape" in legend
+    assert "swapaxes" not in legend
