@@ -150,9 +150,9 @@ class Rng:
     def __repr__(self):
         return f"rng({', '.join(map(repr, (self.seed, *self.path)))})"
 
-    def stream(self, purpose, *numbers):
-        """A stream of its own for a purpose ("weights", "noise", ...) and any whole numbers (epoch, step)."""
-        return Rng(self.seed, (*self.path, purpose, *map(int, numbers)))
+    def stream(self, purpose, *which):
+        """A stream of its own for a purpose ("weights", "noise", ...) and any names and whole numbers (epoch, step)."""
+        return Rng(self.seed, (*self.path, purpose, *(part if isinstance(part, str) else int(part) for part in which)))
 
     def normal(self, shape, dtype=np.float32):
         """Independent draws from N(0, 1).  Returns an array of `shape`."""

@@ -1,0 +1,212 @@
+"""Training: the same seed gives the same bits; runs that can be read back; interruptions; refusals."""
+
+import csv
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+
+import tinyae as ta
+from tinyae.errors import ArgumentError, DataError, RunError
+from tinyae.training import Run
+from tinyae.training import files as training_files
+from tinyae.training.interrupt import graceful_interrupt
+
+
+def digits(split="train", binarisation="threshold"):
+    return ta.data.load("digits", split=split, binarisation=binarisation)
+
+
+def train(seed=0, epochs=2, model=None, **settings):
+    model = model or ta.models.VAE(64, 2, (16,), activation="tanh", rng=ta.rng(seed).stream("weights"))
+    return model, ta.fit(model, digits(), test=digits("test"), epochs=epochs, seed=seed, progress=False, **settings)
+
+
+def test_the_same_seed_gives_bit_identical_weights_and_history():
+    (a, h), (b, k), (c, _) = train(), train(), train(seed=1)
+    assert all((x == y).all() for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+    assert any((x != y).any() for x, y in zip(a.state_dict().values(), c.state_dict().values(), strict=True))
+    assert [{**row, "seconds": 0} for row in h.rows] == [{**row, "seconds": 0} for row in k.rows]
+
+
+def test_training_lowers_the_loss_and_its_rows_add_up():
+    _, history = train(epochs=5)
+    assert history["test_loss"][-1] < history["test_loss"][0] - 3
+    for row in history.rows:
+        for split in ("train", "test"):
+            assert np.isclose(row[f"{split}_negative_elbo"], row[f"{split}_reconstruction"] + row[f"{split}_kl"], rtol=1e-5)
+
+
+def test_a_short_last_batch_counts_by_its_size():
+    """The mean over batches of any size is the loss of the whole set at once."""
+    model, test = ta.models.Autoencoder(64, 2, rng=ta.rng(0)), digits("test")
+    whole = model.loss(test.take(slice(None), None)).loss.item()
+    for size in (397, 100, 396):
+        assert np.isclose(ta.evaluation.evaluate(model, test, rng=ta.rng(0), batch_size=size)["loss"], whole, rtol=1e-5)
+
+
+def test_the_train_terms_are_weighted_by_the_batch_too():
+    model = ta.models.Autoencoder(64, 2, rng=ta.rng(0))
+    whole = ta.evaluation.evaluate(model, digits(), rng=ta.rng(0))["loss"]
+    optimizer = ta.optim.Adam(model.parameters(), lr=1e-12)  # weights that hardly move
+    history = ta.fit(model, digits(), epochs=1, batch_size=1399, optimizer=optimizer, progress=False)
+    assert np.isclose(history["train_loss"][0], whole, rtol=1e-5)
+
+
+def test_more_draws_of_the_noise_are_averaged():
+    model, _ = train(epochs=1)
+    single = [ta.evaluation.evaluate(model, digits("test"), rng=ta.rng(i))["loss"] for i in range(30)]
+    many = ta.evaluation.evaluate(model, digits("test"), rng=ta.rng(100), draws=300)["loss"]
+    error = np.std(single) / np.sqrt(30)
+    assert abs(np.mean(single) - many) < 5 * error
+
+
+def test_a_run_can_be_read_back(tmp_path):
+    run = Run(tmp_path / "run", "vae", {"seed": 0})
+    model, history = train(run=run)
+    again = ta.load(tmp_path / "run")
+    assert again.config == model.config
+    assert all((a == b).all() for a, b in zip(again.state_dict().values(), model.state_dict().values(), strict=True))
+    rows = list(csv.DictReader((tmp_path / "run" / "history.csv").read_text().splitlines()))
+    assert [float(row["test_loss"]) for row in rows] == history["test_loss"]
+    assert json.loads((tmp_path / "run" / "config.json").read_text()) == {"seed": 0}
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["checkpoint.safetensors", "config.json", "history.csv"]
+
+
+def test_a_model_can_be_saved_alone(tmp_path):
+    model = ta.models.Autoencoder(6, 2, (4, 3), rng=ta.rng(0))
+    ta.save(model, tmp_path / "model.safetensors")
+    x = np.ones((2, 6), np.float32)
+    assert (ta.load(tmp_path / "model.safetensors").reconstruct(x) == model.reconstruct(x)).all()
+
+
+def test_arrays_in_any_memory_order_are_saved_rightly(tmp_path):
+    array = np.arange(12.0).reshape(3, 4)
+    training_files.write_tensors(tmp_path / "file", {"t": array.T, "s": array[:, ::2]}, {})
+    found, _ = training_files.read_tensors(tmp_path / "file")
+    assert (found["t"] == array.T).all()
+    assert (found["s"] == array[:, ::2]).all()
+
+
+def test_what_is_no_saved_model_is_refused(tmp_path):
+    with pytest.raises(RunError, match="cannot be read"):
+        ta.load(tmp_path)
+    (tmp_path / "bad").write_bytes(b"\x80\x04pickled")
+    with pytest.raises(RunError, match="cannot be read"):
+        ta.load(tmp_path / "bad")
+    from safetensors.numpy import save_file
+
+    save_file({"x": np.ones(2)}, tmp_path / "other")
+    with pytest.raises(RunError, match="another program"):
+        ta.load(tmp_path / "other")
+    training_files.write_tensors(tmp_path / "half", {}, {"model": ta.models.VAE(4, 2, rng=ta.rng(0)).config})
+    with pytest.raises(RunError, match="do not fit"):
+        ta.load(tmp_path / "half")
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    path = tmp_path / "file.json"
+    training_files.write_atomic(path, "old")
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(RunError, match="disk full"):
+        training_files.write_atomic(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_holds_a_run_or_cannot_be_made_is_refused(tmp_path):
+    Run(tmp_path / "run", "vae", {})
+    with pytest.raises(RunError, match="holds a run already"):
+        Run(tmp_path / "run", "vae", {})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="cannot be made"):
+        Run(tmp_path / "file" / "run", "vae", {})
+
+
+def test_default_names_count_up(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert [Run(None, "vae-digits", {}).folder.name for _ in range(3)] == ["vae-digits-1", "vae-digits-2", "vae-digits-3"]
+
+
+class Stopping(ta.models.Autoencoder):
+    """A model that sends Ctrl-C to itself in its n-th step."""
+
+    steps, stop = 0, 20
+
+    def loss(self, x):
+        self.steps += 1
+        if self.steps == self.stop:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().loss(x)
+
+
+def test_an_interrupt_keeps_the_whole_epochs_and_the_step(tmp_path):
+    model = Stopping(64, 2, rng=ta.rng(0))
+    run = Run(tmp_path / "run", "autoencoder", {"seed": 0})
+    history = ta.fit(model, digits(), epochs=50, run=run, progress=False)  # 11 steps an epoch
+    assert history.interrupted
+    assert len(history) == 1
+    again = ta.load(tmp_path / "run")
+    assert all((a == b).all() for a, b in zip(again.state_dict().values(), model.state_dict().values(), strict=True))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_second_interrupt_does_not_wait():
+    with pytest.raises(KeyboardInterrupt), graceful_interrupt() as interrupt:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupt.asked
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_a_loss_that_is_no_number_stops_the_training():
+    model = ta.models.Autoencoder(64, 2, rng=ta.rng(0))
+    with pytest.raises(DataError, match="not a finite number after epoch 1"), np.errstate(all="ignore"):
+        ta.fit(model, digits(), epochs=3, lr=1e30, progress=False)
+
+
+def test_data_that_do_not_fit_are_refused_before_anything_is_trained():
+    model = ta.models.VAE(10, 2, rng=ta.rng(0))
+    before = model.state_dict()
+    for data, says in [(digits(), "10 features"), (np.full((5, 10), 3.0), "outside the support"), (np.full((5, 10), np.nan), "NaN")]:
+        with pytest.raises(DataError, match=says):
+            ta.fit(model, data, progress=False)
+    with pytest.raises(ArgumentError, match="epochs"):
+        ta.fit(model, np.zeros((5, 10)), epochs=0)
+    assert all((before[name] == value).all() for name, value in model.state_dict().items())
+
+
+def test_progress_is_plain_lines_without_a_terminal(capsys):
+    train(epochs=3)
+    assert capsys.readouterr().err == ""
+    model = ta.models.VAE(64, 2, (16,), rng=ta.rng(0))
+    ta.fit(model, digits(), test=digits("test"), epochs=3)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert lines[2].startswith("epoch 3/3")
+    assert "kl " in lines[2]
+
+
+def test_a_step_on_the_device_waits_for_nothing():
+    """A whole training step, the noise included: no copy back, a counted number of launches."""
+    with ta.checks.fake_device.installed() as counters, ta.using("fake"):
+        model = ta.models.VAE(64, 2, (16,), rng=ta.rng(0))
+        adam, x, noise = ta.optim.Adam(model.parameters()), next(digits().batches(100)), ta.rng(1).normal((100, 2))
+        for _ in range(3):
+            counters.reset()
+            terms = model.loss(x, noise=noise)
+            adam.zero_grad()
+            terms.loss.backward()
+            adam.step()
+            assert (counters.to_host, counters.to_device) == (0, 0)
+            assert counters.launches <= 105
+
+
+def test_numpy_and_the_device_train_to_the_same_weights():
+    states = []
+    for backend in ("numpy", "fake"):
+        with ta.checks.fake_device.installed(), ta.using(backend):
+            states.append(train(epochs=1)[0].state_dict())
+    for a, b in zip(states[0].values(), states[1].values(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)

@@ -1,0 +1,90 @@
+"""Where the encoder puts the images."""
+
+import numpy as np
+from matplotlib.patches import Circle
+from matplotlib.patheffects import withStroke
+
+from tinyae.autograd import no_grad
+from tinyae.backend import to_device
+from tinyae.figures.images import codes, to_host
+from tinyae.figures.style import INK, blank, styled
+
+COLOURS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"]
+MARKERS = "osD^v"
+RADII = (1, 2, 3)
+
+
+def kl_per_dimension(model, x):
+    """The KL divergence of q(z_j | x) from N(0, 1), mean over x (N, D), for each latent dimension, in nats.  Returns (J,)."""
+    with no_grad():
+        q = model.encode(to_device(x))
+    mean, log_variance = to_host(q.mean), to_host(q.log_variance)
+    return (mean**2 + np.exp(log_variance) - log_variance - 1).mean(axis=0) / 2
+
+
+def shown_dimensions(model, x):
+    """The two latent dimensions worth showing, numbered from 0: those with the largest KL (VAE) or variance (autoencoder)."""
+    if model.latent <= 2:
+        return list(range(model.latent))
+    weight = codes(model, x).var(axis=0) if model.likelihood is None else kl_per_dimension(model, x)
+    return sorted(np.argsort(-weight, kind="stable")[:2].tolist())
+
+
+@styled
+def posterior_means(model, x, labels):
+    """The posterior means (an autoencoder: the codes) of x in two latent dimensions, coloured by class.
+
+    x: (N, D).  labels: (N,).  Circles: the prior's radii 1, 2 and 3.  With one latent dimension the height is the class.
+    """
+    dimensions = shown_dimensions(model, x)
+    points = codes(model, x)[:, dimensions].astype(np.float64)
+    classes = np.unique(labels)
+    if len(dimensions) == 1:
+        points = np.column_stack([points, np.searchsorted(classes, labels)])
+    figure = blank(7.0, 5.8)
+    axes = figure.subplots()
+    for i, label in enumerate(classes):
+        axes.scatter(
+            *points[labels == label].T, s=12, label=str(label), marker=MARKERS[i % len(MARKERS)], color=COLOURS[i % len(COLOURS)], alpha=0.75, lw=0
+        )
+    medians = np.array([np.median(points[labels == label], axis=0) for label in classes])
+    name = "code" if model.likelihood is None else "posterior mean of"
+    axes.set(xlabel=f"{name} $z_{{{dimensions[0] + 1}}}$", ylabel=f"{name} $z_{{{dimensions[-1] + 1}}}$")
+    if len(dimensions) == 1:
+        axes.set(ylabel="class", yticks=range(len(classes)), yticklabels=classes)
+        return figure
+    limit = max(3.15, 1.05 * np.abs(points).max())
+    extent = np.ptp(points, axis=0).max() if model.likelihood is None else 2 * limit
+    _names(axes, spread_apart(medians, 0.04 * extent), classes)
+    if model.likelihood is not None:
+        _prior(axes, limit)
+    axes.set_aspect("equal", adjustable="box" if model.likelihood is not None else "datalim")
+    axes.legend(title="class", loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.6)
+    return figure
+
+
+def spread_apart(points, distance):
+    """The points (K, 2), moved as little as makes neighbours stand about `distance` apart: names that can be read."""
+    points = points.copy()
+    for _ in range(200):
+        between = points[:, None] - points[None]
+        length = np.linalg.norm(between, axis=-1)
+        near = (length < distance) & ~np.eye(len(points), dtype=bool)
+        if not near.any():
+            break
+        push = near * (distance - length) / np.maximum(length, 1e-6) / 3
+        points += (push[..., None] * between).sum(axis=1)
+    return points
+
+
+def _names(axes, places, classes):
+    outline = [withStroke(linewidth=3, foreground="white")]
+    for place, label in zip(places, classes, strict=True):
+        axes.text(*place, str(label), color=INK, weight="bold", size=13, ha="center", va="center", path_effects=outline)
+
+
+def _prior(axes, limit):
+    """Circles of the prior's radii, and axes that show all of them."""
+    axes.set(xlim=(-limit, limit), ylim=(-limit, limit))
+    for radius in RADII:
+        axes.add_patch(Circle((0, 0), radius, fill=False, edgecolor=INK, linestyle=":", linewidth=1))
