@@ -1,0 +1,142 @@
+"""The command line: the main job end to end, its files, and one readable line for bad input."""
+
+import json
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import tinyae as ta
+from tinyae.cli import main
+
+FILES = ["checkpoint.safetensors", "config.json", "figures", "history.csv", "metrics.json", "report.html"]
+
+
+def test_training_a_vae_leaves_a_whole_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "vae", "--epochs", "3", "--hidden", "16", "8"]) == 0
+    printed = capsys.readouterr().out
+    run = tmp_path / "runs" / "vae-digits-1"
+    assert f"report: {run.relative_to(tmp_path) / 'report.html'}" in printed
+    assert sorted(path.name for path in run.iterdir()) == FILES
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["units"] == "nats per example"
+    assert (metrics["binarisation"], metrics["seed"], metrics["backend"]) == ("threshold", 0, "numpy")
+    test = metrics["test"]
+    assert abs(test["negative_elbo"] - test["reconstruction"] - test["kl"]) < 1e-3
+    assert f"negative_elbo {test['negative_elbo']:.4g}" in printed
+    page = (run / "report.html").read_text()
+    assert "tinyae train vae --epochs 3 --hidden 16 8" in page
+    assert not re.search(r"(src|href)=[\"']?(https?:)?//", page)
+    config = json.loads((run / "config.json").read_text())
+    assert (config["hidden"], config["epochs"], config["batch"]) == ([16, 8], 3, 100)
+    assert ta.load(run).reconstruct(ta.data.load("digits").images[:2]).shape == (2, 64)
+
+
+def test_training_an_autoencoder_reports_the_squared_error(tmp_path, capsys):
+    assert main(["train", "autoencoder", "--epochs", "2", "--latent", "3", "--out", str(tmp_path / "run")]) == 0
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert set(metrics["test"]) == {"loss", "mse"}
+    assert metrics["binarisation"] == "grey"
+    assert "mse" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("extra", [["--likelihood", "gaussian", "--variance", "0.02"], ["--binarisation", "dynamic"], ["--latent", "5"]])
+def test_every_setting_reaches_the_run(tmp_path, extra):
+    assert main(["train", "vae", "--epochs", "1", "--out", str(tmp_path / "run"), *extra]) == 0
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert str(config[extra[0].lstrip("-")]) == extra[1]
+    assert config["binarisation"] == ("grey" if "gaussian" in extra else "dynamic" if "dynamic" in extra else "threshold")
+
+
+def test_the_same_command_gives_the_same_weights_and_figures(tmp_path):
+    for name in ("a", "b"):
+        assert main(["train", "vae", "--epochs", "2", "--seed", "3", "--out", str(tmp_path / name)]) == 0
+    a, b = (ta.load(tmp_path / name).state_dict() for name in ("a", "b"))
+    assert all((a[key] == b[key]).all() for key in a)
+    for figure in (tmp_path / "a" / "figures").iterdir():
+        assert figure.read_bytes() == (tmp_path / "b" / "figures" / figure.name).read_bytes()
+
+
+BAD = {
+    "unknown data set": (["train", "vae", "--data", "cifar"], "invalid choice: 'cifar'"),
+    "unknown model": (["train", "gan"], "invalid choice: 'gan'"),
+    "no latent": (["train", "vae", "--latent", "0"], "'0' is not a whole number, 1 or more"),
+    "negative width": (["train", "vae", "--hidden", "16", "-4"], "-4"),
+    "infinite rate": (["train", "vae", "--lr", "inf"], "'inf' is not a finite number"),
+    "no model": (["train"], "required"),
+    "no command": ([], "required"),
+    "unknown lesson": (["lesson", "999"], "999"),
+    "likelihood of an autoencoder": (["train", "autoencoder", "--likelihood", "gaussian"], "squared error"),
+    "variance of a bernoulli": (["train", "vae", "--variance", "0.1"], "only the gaussian"),
+    "folder under a file": (["train", "vae", "--out", "{tmp}/file/run"], "cannot be made"),
+    "folder with a run": (["train", "vae", "--out", "{tmp}/run"], "holds a run already"),
+    "no gpu": (["train", "vae", "--backend", "cupy"], "CuPy"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_bad_input_is_one_readable_line_and_exit_code_2(tmp_path, kind, monkeypatch):
+    arguments, says = BAD[kind]
+    (tmp_path / "file").write_text("")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}")
+    if kind == "no gpu" and "cupy" in sys.modules:
+        pytest.skip("CuPy is there")
+    before = sorted(tmp_path.rglob("*"))
+    result = subprocess.run(
+        [sys.executable, "-m", "tinyae.cli", *(a.format(tmp=tmp_path) for a in arguments)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 2
+    assert says in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8b\x08 not gzip", bytes([0, 0, 8, 3]) + bytes(40)])
+def test_a_damaged_data_file_is_one_readable_line(tmp_path, monkeypatch, capsys, content):
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / "train-images-idx3-ubyte.gz").write_bytes(content)
+    monkeypatch.setenv("TINYAE_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "vae", "--data", "mnist"]) == 2
+    error = capsys.readouterr().err.splitlines()
+    assert len(error) == 1
+    assert "train-images-idx3-ubyte.gz" in error[0]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_ctrl_c_leaves_a_usable_run(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tinyae.cli", "train", "vae", "--epochs", "1000000", "--out", "run"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    line = process.stdout.readline()  # printed just before the training
+    assert line.startswith("vae on digits")
+    progress = process.stderr.readline()  # after the first epoch
+    assert progress.startswith("epoch 1/")
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert "interrupted after" in out
+    assert ta.load(tmp_path / "run").latent == 2
+    assert json.loads((tmp_path / "run" / "metrics.json").read_text())["interrupted"] is True
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["microscope"], ["lesson"]])
+def test_help_explains_and_shows_an_example(command, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([*command, "--help"])
+    assert stopped.value.code == 0
+    printed = capsys.readouterr().out
+    assert "usage: tinyae" in printed
+    assert not command or "example: tinyae" in printed
+
+
+def test_the_microscope_prints_the_step(capsys):
+    assert main(["microscope", "vae"]) == 0
+    printed = capsys.readouterr().out
+    assert "z = reparameterize(self.mean, self.log_variance, noise)" in printed
+    assert "d loss / d self.log_variance" in printed
