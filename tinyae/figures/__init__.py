@@ -5,7 +5,7 @@ from tinyae.figures.diagram import architecture
 from tinyae.figures.images import interpolation, manifold, prior_quantiles, prior_samples, reconstructions
 from tinyae.figures.latent import posterior_means
 from tinyae.figures.pictures import pictures_of
-from tinyae.figures.style import Picture, png, save, write_atomically
+from tinyae.figures.style import Picture, png, save
 
 __all__ = [
     "Picture",
@@ -20,5 +20,4 @@ __all__ = [
     "prior_samples",
     "reconstructions",
     "save",
-    "write_atomically",
 ]

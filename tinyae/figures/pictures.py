@@ -46,6 +46,11 @@ def _means(model):
     return "decoder outputs" if model.likelihood is None else "means of p(x | z)"
 
 
+def _coordinate(j):
+    """z with its number below, counted from 1."""
+    return "z" + "".join(chr(0x2080 + int(digit)) for digit in str(j + 1))
+
+
 def _scale(model):
     bernoulli = model.likelihood is not None and model.likelihood.name == "bernoulli"
     return " Black is 0 and white is 1." if bernoulli else CLIPPED
@@ -94,7 +99,7 @@ def _reconstructions(model, test, rng):
 def _posterior_means(model, test, rng):
     rows = slice(0, SCATTERED)
     x, labels = test.take(rows, rng.stream("posterior means")), test.labels[rows]
-    axes = " and ".join(f"z_{j + 1}" for j in shown_dimensions(model, x))
+    axes = " and ".join(_coordinate(j) for j in shown_dimensions(model, x))
     of = "of the codes" if model.likelihood is None else "of the posterior means"
     caption = f"Coordinates {axes} {of} of {len(x):,} test images, coloured by class; each class's name stands near its median."
     if model.latent > 2:
@@ -111,8 +116,8 @@ def _posterior_means(model, test, rng):
 
 def _manifold(model, test):
     caption = (
-        f"Means of p(x | z) on a grid of {GRID} by {GRID} quantiles of the prior: z_1 from left to right, z_2 upwards, each step "
-        f"1/{GRID} of the prior's probability (not an equal distance).{_scale(model)}"
+        f"Means of p(x | z) on a grid of {GRID} by {GRID} quantiles of the prior: {_coordinate(0)} from left to right, "
+        f"{_coordinate(1)} upwards, each step 1/{GRID} of the prior's probability (not an equal distance).{_scale(model)}"
     )
     alt = f"Grid of {GRID} by {GRID} decoded images that change gradually from one to the next."
     return Picture("manifold", manifold(model, GRID, test.image_shape), caption, alt)
@@ -130,9 +135,9 @@ def _interpolation(model, test, rng):
     x = test.take(rows, rng.stream("interpolation"))
     half = max(1, len(rows) // 2)
     figure = interpolation(model, x[:half], x[-half:], test.image_shape, STEPS)
-    between = "codes" if model.likelihood is None else "posterior means"
+    between = "code" if model.likelihood is None else "posterior mean"
     caption = (
-        f"At the two ends: test images. Between them: {_means(model)} along the straight line from one's to the other's {between}; "
+        f"At the two ends: test images. Between them: {_means(model)} along the straight line from the {between} of the one to that of the other; "
         f"the number below is the share of the way.{_scale(model)}"
     )
     alt = f"{half} rows of images: a test image, {STEPS} decoded steps from it to another test image, and that image."

@@ -2,13 +2,13 @@
 
 import functools
 import io
-import os
-from pathlib import Path
 from typing import NamedTuple
 
 import matplotlib.style
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from tinyae.training.files import write_atomic
 
 WIDTH = 8.0  # inches; the page shows an inch as 100 pixels, so that text of 9 points is 12.5 pixels high
 DPI = 160
@@ -70,15 +70,4 @@ def png(figure):
 
 def save(figure, path):
     """Write the figure as a PNG file, whole or not at all."""
-    write_atomically(path, png(figure))
-
-
-def write_atomically(path, data):
-    """Write bytes to a file; a reader (or an interruption) sees the old file or the new one, never a part."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_atomic(path, png(figure))

@@ -5,6 +5,7 @@ Parentheses come from precedence alone, so what is printed means what is compute
 
 import ast
 import re
+from xml.etree import ElementTree
 
 # How tightly a piece of LaTeX holds together, loosest first.  BIG is a sum sign or a prefix such as log, SLASH is a / b on one line.
 LOOSE, ADD, NEGATE, BIG, SLASH, MATMUL, MULTIPLY, POWER, ATOM = range(9)
@@ -24,6 +25,7 @@ NAMES = {
 FUNCTIONS = {"log": r"\log", "tanh": r"\tanh", "sigmoid": r"\sigma", "maximum": r"\max", "minimum": r"\min"}
 PREFIXES = ("log", "tanh")  # log(x)^2 would be read in two ways
 RELATIONS = {ast.Gt: ">", ast.GtE: r"\geq", ast.Lt: "<", ast.LtE: r"\leq", ast.Eq: "=", ast.NotEq: r"\neq"}
+OVERLINE = "\N{HORIZONTAL BAR}"  # what latex2mathml puts above an \\overline
 AXES = {"-1": "j", "0": "n", "None": ""}  # the index of a sum over the last axis, over the examples, over all
 
 
@@ -38,7 +40,12 @@ def to_mathml(latex, display=False):
 
     spaced = latex.replace(r"\log\sigma", r"\log\,\sigma")
     element = convert(spaced, display="block" if display else "inline")
-    return element.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', "")
+    tree = ElementTree.fromstring(element.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', ""))
+    for mover in tree.iter("mover"):
+        if mover[1].text == OVERLINE:  # few fonts have a bar that grows, so it is drawn
+            mover.remove(mover[1])
+            mover.tag, mover.attrib = "mrow", {"style": "border-top: 0.07em solid; padding-top: 0.1em"}
+    return ElementTree.tostring(tree, encoding="unicode")
 
 
 class _Typesetter:
@@ -173,4 +180,5 @@ def _plain(name):
 
 def _words(text):
     """Upright text; what LaTeX would take as a command is made harmless."""
-    return r"\text{" + re.sub(r"[\\{}$%&#^~]", " ", text).replace("_", " ") + "}"
+    harmless = re.sub(r"[\\{}$%&#^~_]", " ", text)
+    return "<".join(rf"\text{{{part}}}" for part in harmless.split("<"))

@@ -2,7 +2,7 @@
 
 import ast
 
-import jinja2
+from markupsafe import Markup
 
 from tinyae.microscope.typeset import to_latex, to_mathml
 from tinyae.ops import registry
@@ -21,7 +21,7 @@ PARTS = {
     "kl_standard_normal": (
         "The KL divergence",
         "How far the posterior q(z | x) is from the prior N(0, I): a sum over the latent dimensions j, zero only where they are equal.",
-        {"mean": "It pulls each mean towards 0.", "log_variance": "It pulls each variance towards 1, where it is zero."},
+        {"mean": "It pulls each mean towards 0.", "log_variance": "It pulls each variance towards 1, where this gradient is zero."},
     ),
     "bce_with_logits": (
         "The reconstruction",
@@ -33,7 +33,7 @@ PARTS = {
     ),
     "gaussian_nll": (
         "The reconstruction",
-        "Minus the log-density of the pixels x under a normal distribution: μ is the decoder's output, σ² one fixed variance; a sum over the pixels j.",
+        "Minus the log-density of the pixels x under a normal distribution: μ is the decoder output, σ² a fixed variance; a sum over the pixels j.",
         {
             "mean": "The difference, in units of the variance: the error that starts the way back through the decoder.",
             "log_variance": "Zero where the squared difference equals the variance. (Not used here: the variance is fixed.)",
@@ -65,9 +65,10 @@ def derivation(name):
 
 
 def _bar(name):
-    return rf"\overline{{{to_latex(ast.Name(name))}}}"
+    latex = to_latex(ast.Name(name))
+    return rf"\overline{{{latex}}}" if "^" in latex else rf"\bar{{{latex}}}"
 
 
 def _equation(left, formula):
     """left = formula as MathML, marked as safe: it is made of our own code alone."""
-    return jinja2.utils.markupsafe.Markup(to_mathml(f"{left} = {to_latex(formula)}", display=True))
+    return Markup(to_mathml(f"{left} = {to_latex(formula)}", display=True))

@@ -6,8 +6,9 @@ from pathlib import Path
 import jinja2
 
 from tinyae.data import BINARISATIONS
-from tinyae.figures import pictures_of, png, write_atomically
+from tinyae.figures import pictures_of, png
 from tinyae.report.derivations import derivations
+from tinyae.training.files import write_atomic
 
 TERMS = {
     "loss": ("loss", "nats per example"),
@@ -30,11 +31,11 @@ def write_report(folder, *, model, rows, train, test, config, metrics):
     figures = []
     for picture in pictures_of(model, rows, train, test, metrics.get("seed", 0)):
         data = png(picture.figure)
-        write_atomically(folder / "figures" / f"{picture.name}.png", data)
+        write_atomic(folder / "figures" / f"{picture.name}.png", data)
         figures.append(_figure(picture, data))
     path = folder / "report.html"
     page = render(model=model, rows=rows, train=train, test=test, config=config, metrics=metrics, figures=figures)
-    write_atomically(path, page.encode())
+    write_atomic(path, page)
     return path
 
 
@@ -51,7 +52,7 @@ def render(*, model, rows, train, test, config, metrics, figures):
         train_from_history="train" not in metrics,
         terms=_terms(model, rows, metrics),
         settings=_settings(config, metrics),
-        versions=metrics.get("versions", {}),
+        versions=metrics.get("versions") or config.get("versions", {}),
         vae=model.likelihood is not None,
         derivations=derivations(model),
         figures=figures,
@@ -109,7 +110,7 @@ def _number(value):
 def _settings(config, metrics):
     """(name, text) of every setting, a dict's entries by dotted names, then of what the run was made with."""
     made = {name: metrics[name] for name in ("seed", "backend", "wall_seconds") if name in metrics and name not in config}
-    return [pair for pair in _flat(config | made) if pair[0] != "command"]
+    return [pair for pair in _flat(config | made) if pair[0] != "command" and not pair[0].startswith("versions.")]
 
 
 def _flat(settings, prefix=""):

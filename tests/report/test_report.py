@@ -1,0 +1,169 @@
+"""The page of a run: complete, self-contained, and honest about what its numbers are."""
+
+import base64
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+import tinyae as ta
+from tinyae.report import write_report
+from tinyae.report.derivations import LIKELIHOODS, derivation, derivations
+
+COMMAND = "tinyae train vae --out '<script>alert(1)</script>&x'"
+
+
+class Page(HTMLParser):
+    """The tags of a page with their attributes, and its text."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.tags, self.text = [], ""
+        self.feed(source)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, name):
+        return [attributes for tag, attributes in self.tags if tag == name]
+
+
+def report(folder, model="vae", binarisation="threshold", rows=True, config=(), metrics=(), **settings):
+    """Write a report of an untrained model.  Returns (source of the page, its parsed form)."""
+    train, test = (ta.data.load("digits", split=split, binarisation=binarisation) for split in ("train", "test"))
+    built = ta.models.build({"model": model, "features": 64, "latent": 2, "hidden": (16,)} | settings, ta.rng(0))
+    terms = {"loss": 7.5, "mse": 0.125} if model == "autoencoder" else {"loss": 20.0, "negative_elbo": 20.0, "reconstruction": 17.0, "kl": 3.0}
+    history = [{"epoch": 1, "seconds": 0.1} | {f"{split}_{k}": v + (split == "train") for split in ("train", "test") for k, v in terms.items()}]
+    path = write_report(
+        folder / "run",
+        model=built,
+        rows=history if rows else [],
+        train=train,
+        test=test,
+        config={"command": COMMAND, "model": model, "hidden": (16, 8), "epochs": 5, "versions": {"numpy": "2.x"}} | dict(config),
+        metrics={"test": terms, "units": "nats per example", "seed": 0, "backend": "numpy", "versions": {"numpy": "2.x"}} | dict(metrics),
+    )
+    source = path.read_text(encoding="utf-8")
+    return source, Page(source)
+
+
+@pytest.fixture(scope="module")
+def vae(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("vae")
+    return *report(folder), folder / "run"
+
+
+def test_the_page_needs_no_network_and_no_script(vae):
+    source, page, _ = vae
+    assert not re.search(r"https?://|\burl\(|@import", source)
+    assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
+    for _, attributes in page.tags:
+        assert "href" not in attributes
+        assert attributes.get("src", "data:").startswith("data:")
+        assert not [name for name in attributes if name.startswith("on")]
+    (policy,) = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv")]
+    assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+
+
+def test_the_page_says_its_language_and_fits_small_screens(vae):
+    _, page, _ = vae
+    assert page.all("html") == [{"lang": "en"}]
+    assert "viewport" in [meta.get("name") for meta in page.all("meta")]
+
+
+def test_every_image_has_words_and_a_size_and_is_the_file_in_figures(vae):
+    _, page, folder = vae
+    names = [figure["id"] for figure in page.all("figure")]
+    assert len(page.all("img")) == len(names) == 7
+    for name, image in zip(names, page.all("img"), strict=True):
+        assert len(image["alt"]) > 20
+        assert 0 < int(image["width"]) <= 800
+        assert base64.b64decode(image["src"].split(",")[1]) == (folder / "figures" / f"{name}.png").read_bytes()
+    assert sorted(p.name for p in folder.iterdir()) == ["figures", "report.html"]
+
+
+def test_the_command_is_shown_as_it_was_typed_and_not_run(vae):
+    source, page, _ = vae
+    assert "<script>" not in source
+    assert COMMAND in page.text
+
+
+def test_the_terms_stand_in_a_table_with_train_test_and_units(vae):
+    source, page, _ = vae
+    cells = re.findall(r"<t[hd](?: [^>]*)?>(.*?)</t[hd]>", source)
+    assert cells[:8] == ["term", "train", "test", "unit", "negative ELBO", "21.00", "20.00", "nats per example"]
+    assert "last row of the history" in page.text
+
+
+def test_the_train_column_comes_from_the_metrics_where_they_have_it(tmp_path):
+    _, page = report(tmp_path, metrics={"train": {"negative_elbo": 18.25, "reconstruction": 16.0, "kl": 2.25}})
+    assert "18.25" in page.text
+    assert "last row of the history" not in page.text
+
+
+def test_the_page_says_the_model_the_data_the_binarisation_and_the_settings_once(vae):
+    _, page, _ = vae
+    assert "Variational autoencoder on digits" in page.text
+    assert "Binarisation: threshold" in page.text
+    assert "16, 8" in page.text
+    assert page.text.count("2.x") == 1
+
+
+def test_an_interrupted_run_says_so(tmp_path):
+    _, page = report(tmp_path, metrics={"interrupted": True})
+    assert "stopped early, after 1 of 5 epochs" in page.text
+
+
+def test_a_finished_run_does_not_say_it_was_stopped(vae):
+    assert "stopped early" not in vae[1].text
+
+
+@pytest.mark.parametrize(
+    ("binarisation", "likelihood", "warned"), [("grey", "bernoulli", True), ("grey", "gaussian", False), ("static", "bernoulli", False)]
+)
+def test_a_cross_entropy_of_grey_values_is_not_called_a_likelihood(tmp_path, binarisation, likelihood, warned):
+    _, page = report(tmp_path, binarisation=binarisation, likelihood=likelihood)
+    assert ("is not a bound on" in page.text) is warned
+
+
+def test_an_autoencoder_has_a_squared_error_and_no_likelihood(tmp_path):
+    _, page = report(tmp_path, model="autoencoder", binarisation="grey")
+    assert "per feature" in page.text
+    assert "0.1250" in page.text
+    assert "nats" not in page.text
+    assert "KL" not in page.text
+    assert "square" in page.text
+
+
+def test_a_run_without_a_finished_epoch_still_has_a_page(tmp_path):
+    _, page = report(tmp_path, rows=False)
+    assert len(page.all("img")) == 6
+
+
+def test_the_same_run_gives_the_same_page(vae, tmp_path):
+    assert report(tmp_path)[0] == vae[0]
+
+
+@pytest.mark.parametrize("likelihood", [name for name in LIKELIHOODS if name])
+def test_every_rule_of_what_was_minimised_is_shown_with_a_sentence(likelihood):
+    parts = derivations(ta.models.VAE(features=4, hidden=(2,), likelihood=likelihood, rng=ta.rng(0)))
+    assert [part["name"] for part in parts[:2]] == ["reparameterize", "kl_standard_normal"]
+    for part in parts:
+        assert len(part["rules"]) == len(ta.ops.registry[part["name"]].rules)
+        for formula, note in part["rules"]:
+            assert formula.startswith("<math")
+            assert note.endswith((".", ")"))
+
+
+def test_the_formulas_are_those_of_the_registry():
+    shown = Page(derivation("kl_standard_normal")["value"]).text
+    assert shown == "y=∑j(μ2+elogσ2−logσ2−1)2"
+
+
+def test_formulas_stand_in_the_page_as_mathematics(vae):
+    source, page, _ = vae
+    assert len(page.all("math")) == 3 + 3 + 2 + 2
+    assert "&lt;math" not in source
