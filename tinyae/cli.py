@@ -148,6 +148,8 @@ def measure(model, data, test, s, history):
         draws = max(1, EVALUATED // len(part)) if s["model"] == "vae" else 1
         terms[part.split] = ta.evaluation.evaluate(model, part, rng=ta.rng(s["seed"]).stream("metrics", part.split), draws=draws)
     units = "nats per example" if s["model"] == "vae" else "squared error: loss per example, mse per feature"
+    if s["likelihood"] == "bernoulli" and s["binarisation"] == "grey":
+        units += " (a cross entropy of grey values, not a likelihood)"
     names = ("binarisation", "likelihood", "seed", "backend")
     done = {"epochs": len(history), "interrupted": history.interrupted, "versions": versions()}
     return terms | {"units": units} | {name: s[name] for name in names} | done

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 import tinyae as ta
-from tinyae.report import write_report
+from tinyae.report import render, write_report
 from tinyae.report.derivations import LIKELIHOODS, derivation, derivations
 
 COMMAND = "tinyae train vae --out '<script>alert(1)</script>&x'"
@@ -32,21 +32,17 @@ class Page(HTMLParser):
 
 
 def report(folder, model="vae", binarisation="threshold", rows=True, config=(), metrics=(), **settings):
-    """Write a report of an untrained model.  Returns (source of the page, its parsed form)."""
+    """A report of an untrained model, written to `folder` (None: only the page, without pictures).  Returns (page, its parsed form)."""
     train, test = (ta.data.load("digits", split=split, binarisation=binarisation) for split in ("train", "test"))
     built = ta.models.build({"model": model, "features": 64, "latent": 2, "hidden": (16,)} | settings, ta.rng(0))
     terms = {"loss": 7.5, "mse": 0.125} if model == "autoencoder" else {"loss": 20.0, "negative_elbo": 20.0, "reconstruction": 17.0, "kl": 3.0}
     history = [{"epoch": 1, "seconds": 0.1} | {f"{split}_{k}": v + (split == "train") for split in ("train", "test") for k, v in terms.items()}]
-    path = write_report(
-        folder / "run",
-        model=built,
-        rows=history if rows else [],
-        train=train,
-        test=test,
-        config={"command": COMMAND, "model": model, "hidden": (16, 8), "epochs": 5, "versions": {"numpy": "2.x"}} | dict(config),
-        metrics={"test": terms, "units": "nats per example", "seed": 0, "backend": "numpy", "versions": {"numpy": "2.x"}} | dict(metrics),
-    )
-    source = path.read_text(encoding="utf-8")
+    content = {"model": built, "rows": history if rows else [], "train": train, "test": test}
+    content |= {
+        "config": {"command": COMMAND, "model": model, "hidden": (16, 8), "epochs": 5, "versions": {"numpy": "2.x"}} | dict(config),
+        "metrics": {"test": terms, "units": "nats per example", "seed": 0, "backend": "numpy", "versions": {"numpy": "2.x"}} | dict(metrics),
+    }
+    source = render(**content, figures=[]) if folder is None else write_report(folder / "run", **content).read_text(encoding="utf-8")
     return source, Page(source)
 
 
@@ -98,8 +94,8 @@ def test_the_terms_stand_in_a_table_with_train_test_and_units(vae):
     assert "last row of the history" in page.text
 
 
-def test_the_train_column_comes_from_the_metrics_where_they_have_it(tmp_path):
-    _, page = report(tmp_path, metrics={"train": {"negative_elbo": 18.25, "reconstruction": 16.0, "kl": 2.25}})
+def test_the_train_column_comes_from_the_metrics_where_they_have_it():
+    _, page = report(None, metrics={"train": {"negative_elbo": 18.25, "reconstruction": 16.0, "kl": 2.25}})
     assert "18.25" in page.text
     assert "last row of the history" not in page.text
 
@@ -112,8 +108,8 @@ def test_the_page_says_the_model_the_data_the_binarisation_and_the_settings_once
     assert page.text.count("2.x") == 1
 
 
-def test_an_interrupted_run_says_so(tmp_path):
-    _, page = report(tmp_path, metrics={"interrupted": True})
+def test_an_interrupted_run_says_so():
+    _, page = report(None, metrics={"interrupted": True})
     assert "stopped early, after 1 of 5 epochs" in page.text
 
 
@@ -124,13 +120,13 @@ def test_a_finished_run_does_not_say_it_was_stopped(vae):
 @pytest.mark.parametrize(
     ("binarisation", "likelihood", "warned"), [("grey", "bernoulli", True), ("grey", "gaussian", False), ("static", "bernoulli", False)]
 )
-def test_a_cross_entropy_of_grey_values_is_not_called_a_likelihood(tmp_path, binarisation, likelihood, warned):
-    _, page = report(tmp_path, binarisation=binarisation, likelihood=likelihood)
+def test_a_cross_entropy_of_grey_values_is_not_called_a_likelihood(binarisation, likelihood, warned):
+    _, page = report(None, binarisation=binarisation, likelihood=likelihood)
     assert ("is not a bound on" in page.text) is warned
 
 
-def test_an_autoencoder_has_a_squared_error_and_no_likelihood(tmp_path):
-    _, page = report(tmp_path, model="autoencoder", binarisation="grey")
+def test_an_autoencoder_has_a_squared_error_and_no_likelihood():
+    _, page = report(None, model="autoencoder", binarisation="grey")
     assert "per feature" in page.text
     assert "0.1250" in page.text
     assert "nats" not in page.text

@@ -211,3 +211,19 @@ def test_numpy_and_the_device_train_to_the_same_weights():
             states.append(train(epochs=1)[0].state_dict())
     for a, b in zip(states[0].values(), states[1].values(), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+class Plain(ta.nn.Module):
+    """A user's model: its loss is a bare Tensor."""
+
+    def __init__(self):
+        self.layer = ta.nn.Linear(64, 64, rng=ta.rng(0))
+
+    def loss(self, x):
+        return ta.ops.square(self.layer(x) - x).sum(axis=-1).mean()
+
+
+def test_a_model_of_ones_own_can_be_fitted():
+    history = ta.fit(Plain(), digits(binarisation="grey"), test=digits("test", "grey"), epochs=8, progress=False)
+    assert list(history.rows[0]) == ["epoch", "train_loss", "test_loss", "seconds"]
+    assert history["test_loss"][-1] < 0.5 * history["test_loss"][0]

@@ -1,7 +1,40 @@
 """The terms of a model's loss over a whole data set."""
 
-from tinyae.autograd import no_grad
+import inspect
+
+from tinyae.autograd import Tensor, no_grad
 from tinyae.backend import to_numpy
+
+
+def named_loss(model):
+    """`model.loss` as a function of (x, rng) to a dict of its terms, Tensors with one entry.
+
+    A loss that takes no `rng` is called without, and one that returns a bare Tensor has the single term "loss".
+    """
+    takes_rng = "rng" in inspect.signature(model.loss).parameters
+
+    def loss(x, rng):
+        terms = model.loss(x, rng=rng) if takes_rng else model.loss(x)
+        return {"loss": terms} if isinstance(terms, Tensor) else terms._asdict()
+
+    return loss
+
+
+class Mean:
+    """The mean of each term over examples; on a GPU nothing waits for it before `read`."""
+
+    def __init__(self):
+        self.totals, self.count = {}, 0
+
+    def add(self, terms, examples):
+        """Add the terms (a dict of Tensors) of a batch of so many examples."""
+        for name, value in terms.items():
+            self.totals[name] = self.totals.get(name, 0.0) + value.data * examples
+        self.count += examples
+
+    def read(self):
+        """A dict of floats."""
+        return {name: to_numpy(total).item() / self.count for name, total in self.totals.items()}
 
 
 def evaluate(model, data, *, rng, draws=1, batch_size=1000):
@@ -10,13 +43,9 @@ def evaluate(model, data, *, rng, draws=1, batch_size=1000):
     A short last batch counts by its size.  draws: passes over the data, each with fresh noise (a model without noise
     gives the same in each).  rng: a stream; the same stream gives the same numbers.
     """
-    totals, count = {}, 0
+    loss, mean = named_loss(model), Mean()
     with no_grad():
         for _ in range(draws):
             for x in data.batches(batch_size, rng=rng, shuffle=False):
-                terms = model.loss(x, rng=rng) if hasattr(model, "draw_noise") else model.loss(x)
-                for name, value in terms._asdict().items():
-                    weighted = value.data * len(x)
-                    totals[name] = totals[name] + weighted if name in totals else weighted
-                count += len(x)
-    return {name: to_numpy(total).item() / count for name, total in totals.items()}
+                mean.add(loss(x, rng), len(x))
+    return mean.read()

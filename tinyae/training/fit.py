@@ -3,10 +3,9 @@
 import time
 
 from tinyae.backend import rng as make_rng
-from tinyae.backend import to_numpy
 from tinyae.data import as_dataset
 from tinyae.errors import ArgumentError, DataError, message
-from tinyae.evaluation import evaluate
+from tinyae.evaluation.terms import Mean, evaluate, named_loss
 from tinyae.models.parts import check_values
 from tinyae.optim import Adam
 from tinyae.training.history import History
@@ -19,6 +18,7 @@ SECONDS_BETWEEN_CHECKPOINTS = 30
 def fit(model, data, *, test=None, epochs=20, batch_size=128, lr=1e-3, optimizer=None, seed=0, run=None, progress=True):
     """Train `model` on `data` with Adam, and measure it on `test` after every epoch.  Returns the History.
 
+    model: a Module with `loss(x)` or `loss(x, rng=)`, which returns named terms, `loss` among them, or one Tensor.
     data, test: a Dataset, or an array (N, ...).  optimizer: made from lr if None.  seed: of the order of the batches, the
     noise and the binarisation; the same seed gives the same weights, bit for bit.  run: a Run whose folder gets the
     history and checkpoints.  Ctrl-C ends after the current step, with everything kept.
@@ -64,15 +64,13 @@ def check_data(model, data):
 
 def train_epoch(model, data, optimizer, batch_size, streams, epoch, interrupt):
     """One pass over the data.  Returns the mean of each term over the examples; the host waits for the device once."""
-    totals, count = {}, 0
+    loss, mean = named_loss(model), Mean()
     for step, x in enumerate(data.batches(batch_size, rng=streams.stream("batches", epoch))):
-        terms = model.loss(x, rng=streams.stream("noise", epoch, step)) if hasattr(model, "draw_noise") else model.loss(x)
+        terms = loss(x, streams.stream("noise", epoch, step))
         optimizer.zero_grad()
-        terms.loss.backward()
+        terms["loss"].backward()
         optimizer.step()
-        for name, value in terms._asdict().items():
-            totals[name] = totals.get(name, 0.0) + value.data * len(x)
-        count += len(x)
+        mean.add(terms, len(x))
         if interrupt.asked:
             break
-    return {name: to_numpy(total).item() / count for name, total in totals.items()}
+    return mean.read()
