@@ -50,8 +50,10 @@ def message(rule, *, expected=None, got=None, at=None, remedy=None):
 
 
 def one_line(error):
-    """The error's text on a single line, for the command line."""
-    return "; ".join(" ".join(line.split()) for line in str(error).splitlines() if line.strip())
+    """The error's text on a single line, for the command line: `rule (expected: ...; got: ...)`."""
+    rule, *details = [line.split() for line in str(error).splitlines() if line.strip()] or [[type(error).__name__]]
+    details = "; ".join(f"{label}: {' '.join(words)}" for label, *words in details)
+    return " ".join(rule) + (f" ({details})" if details else "")
 
 
 _ours = {}  # file name -> whether it belongs to the package
