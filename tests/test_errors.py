@@ -1,10 +1,10 @@
 """The texts of errors."""
 
-from tinyae.errors import caller, message, one_line, show
+from tinyae.errors import RunError, ShapeError, caller, one_line, show
 
 
 def test_an_error_says_rule_expected_got_place_and_remedy():
-    text = message("matmul: columns must equal rows.", expected="x (N, K)", got="x (3, 4)", at="a.py:1", remedy="transpose")
+    text = str(ShapeError("matmul: columns must equal rows.", expected="x (N, K)", got="x (3, 4)", at="a.py:1", remedy="transpose"))
     assert text == (
         "matmul: columns must equal rows.\n"
         "  expected  x (N, K)\n"
@@ -15,7 +15,7 @@ def test_an_error_says_rule_expected_got_place_and_remedy():
 
 
 def test_on_the_command_line_it_is_one_line():
-    error = ValueError(message("the folder cannot be made.", got="not a directory", remedy="choose  another"))
+    error = RunError("the folder cannot be made.", got="not a directory", remedy="choose  another")
     assert one_line(error) == "the folder cannot be made. (got: not a directory; remedy: choose another)"
     assert one_line(ValueError("plain")) == "plain"
     assert one_line(KeyError()) == "KeyError"

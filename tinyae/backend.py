@@ -10,7 +10,7 @@ import numbers
 
 import numpy as np
 
-from tinyae.errors import BackendError, DtypeError, message
+from tinyae.errors import BackendError, DtypeError
 
 BACKENDS = ("numpy", "cupy")
 _default = "numpy"  # what `use` said, for every thread
@@ -33,17 +33,13 @@ def cupy_module():
     try:
         import cupy
     except ImportError as error:
-        raise BackendError(
-            message("cupy: CuPy is not installed.", remedy="pip install 'tinyae[cuda12]' (or cuda13), or use the numpy backend")
-        ) from error
+        raise BackendError("cupy: CuPy is not installed.", remedy="pip install 'tinyae[cuda12]' (or cuda13), or use the numpy backend") from error
     try:
         answers = cupy.is_available()
     except Exception:  # a broken driver raises whatever it likes
         answers = False
     if not answers:
-        raise BackendError(
-            message("cupy: CuPy is installed, but no GPU answers.", remedy="check the driver with nvidia-smi, or use the numpy backend")
-        )
+        raise BackendError("cupy: CuPy is installed, but no GPU answers.", remedy="check the driver with nvidia-smi, or use the numpy backend")
     return cupy
 
 
@@ -79,7 +75,7 @@ def module_named(name):
     for module in _modules.values():
         if getattr(module, "backend_name", None) == name:  # the fake device of the tests
             return module
-    raise BackendError(message(f"unknown backend {name!r}.", expected="one of " + ", ".join(BACKENDS)))
+    raise BackendError(f"unknown backend {name!r}.", expected="one of " + ", ".join(BACKENDS))
 
 
 def array_module(x):
@@ -94,7 +90,7 @@ def array_module(x):
     if kind.__module__.split(".")[0] == "cupy":
         register(kind, cupy_module())
         return _modules[kind]
-    raise DtypeError(message("not an array.", expected="an array or a number", got=kind.__name__, remedy="wrap it: ta.Tensor(...)"))
+    raise DtypeError("not an array.", expected="an array or a number", got=kind.__name__, remedy="wrap it: ta.Tensor(...)")
 
 
 def is_array(x):
@@ -115,7 +111,7 @@ def as_array(value, dtype=None):
     if dtype is None and array.dtype == np.float64:
         array = array.astype(np.float32)
     if array.dtype.kind not in "fiub":
-        raise DtypeError(message("not numeric.", expected="numbers", got=f"{type(value).__name__} of dtype {array.dtype}"))
+        raise DtypeError("not numeric.", expected="numbers", got=f"{type(value).__name__} of dtype {array.dtype}")
     return to_device(array)
 
 
@@ -142,7 +138,7 @@ class Rng:
 
     def __init__(self, seed=0, path=()):
         if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
-            raise DtypeError(message("rng: the seed must be a whole number, 0 or more.", got=repr(seed)))
+            raise DtypeError("rng: the seed must be a whole number, 0 or more.", got=repr(seed))
         self.seed, self.path = int(seed), tuple(path)
         key = hashlib.blake2b(repr((self.seed, *self.path)).encode(), digest_size=16).digest()
         self._generator = np.random.Generator(np.random.Philox(key=int.from_bytes(key, "little")))

@@ -9,7 +9,7 @@ import time
 
 import tinyae as ta
 from tinyae.backend import BACKENDS
-from tinyae.errors import ArgumentError, TinyaeError, message, one_line
+from tinyae.errors import ArgumentError, TinyaeError, one_line
 from tinyae.models import LIKELIHOODS, MODELS
 from tinyae.nn.layers import ACTIVATIONS
 from tinyae.training import Run
@@ -114,7 +114,7 @@ def settings_of(arguments):
     settings = {k: v for k, v in vars(arguments).items() if k not in ("run", "out")}
     if arguments.model == "autoencoder":
         if given := [name for name in ("likelihood", "variance") if settings[name] is not None]:
-            raise ArgumentError(message(f"--{given[0]}: an autoencoder has none; it minimises the squared error."))
+            raise ArgumentError(f"--{given[0]}: an autoencoder has none; it minimises the squared error.")
     else:
         settings["likelihood"] = settings["likelihood"] or "bernoulli"
     if settings["binarisation"] is None and settings["likelihood"] != "bernoulli":

@@ -9,7 +9,14 @@ LESSONS = PACKAGE + "lessons" + os.sep  # where a wheel puts the lessons: reader
 
 
 class TinyaeError(Exception):
-    """Base of every error that tinyae raises on purpose; the command line shows it as one line."""
+    """Base of every error that tinyae raises on purpose; the command line shows it as one line.
+
+    Its text: the rule on the first line, then `expected`, `got`, `at` (a source line) and `remedy`, where given.
+    """
+
+    def __init__(self, rule, *, expected=None, got=None, at=None, remedy=None):
+        details = {"expected": expected, "got": got, "at": at, "remedy": remedy}
+        super().__init__("\n".join([rule, *(f"  {label:<8}  {text}" for label, text in details.items() if text is not None)]))
 
 
 class ShapeError(TinyaeError, ValueError):
@@ -38,15 +45,6 @@ class ArgumentError(TinyaeError, ValueError):
 
 class RunError(TinyaeError, OSError):
     """A run folder or a checkpoint that cannot be read or written."""
-
-
-def message(rule, *, expected=None, got=None, at=None, remedy=None):
-    """The text of an error: the rule on the first line, then what was expected, got, where, and the remedy."""
-    lines = [rule]
-    for label, text in (("expected", expected), ("got", got), ("at", at), ("remedy", remedy)):
-        if text is not None:
-            lines.append(f"  {label:<8}  {text}")
-    return "\n".join(lines)
 
 
 def one_line(error):

@@ -79,11 +79,7 @@ def test_a_model_moves_between_dtypes_and_backends(backend):
 
 @pytest.mark.parametrize(
     ("initialiser", "variance"),
-    [
-        (nn.initialisers.lecun_uniform, 1 / (3 * 300)),
-        (nn.initialisers.xavier_uniform, 2 / (300 + 200)),
-        (nn.initialisers.he_uniform, 2 / 300),
-    ],
+    [(nn.initialisers.lecun_uniform, 1 / (3 * 300)), (nn.initialisers.xavier_uniform, 2 / (300 + 200)), (nn.initialisers.he_uniform, 2 / 300)],
 )
 def test_initial_weights_have_the_variance_of_their_source(initialiser, variance):
     w = nn.Linear(300, 200, rng=ta.rng(0), initialiser=initialiser).weight.numpy()

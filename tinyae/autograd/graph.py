@@ -10,7 +10,7 @@ import threading
 
 from tinyae.autograd.tensor import Tensor
 from tinyae.backend import array_module, is_array
-from tinyae.errors import GraphError, ShapeError, message, show
+from tinyae.errors import GraphError, ShapeError, show
 
 
 class _State(threading.local):
@@ -53,20 +53,16 @@ class Node:
         """
         if self.saved is None:
             raise GraphError(
-                message(
-                    f"{self.primitive.name}: backward went through this operation before, and its arrays are freed.",
-                    at=show(self.site),
-                    remedy="call backward once, or the first time with retain_graph=True",
-                )
+                f"{self.primitive.name}: backward went through this operation before, and its arrays are freed.",
+                at=show(self.site),
+                remedy="call backward once, or the first time with retain_graph=True",
             )
         for tensor_name, version, count in self.guards:
             if version[0] != count:
                 raise GraphError(
-                    message(
-                        f"{self.primitive.name}: its input {tensor_name} was changed after the forward pass, which still needs the old values.",
-                        at=show(self.site),
-                        remedy="run backward before the optimiser's step (or other change in place), or run the forward pass again",
-                    )
+                    f"{self.primitive.name}: its input {tensor_name} was changed after the forward pass, which still needs the old values.",
+                    at=show(self.site),
+                    remedy="run backward before the optimiser's step (or other change in place), or run the forward pass again",
                 )
         saved = self.as_tensors() if create_graph else self.saved
         result = []
@@ -99,12 +95,10 @@ class Node:
             return gradient
         except (ValueError, AttributeError):
             raise ShapeError(
-                message(
-                    f"{self.primitive.name}: its rule for {', '.join(rule.inputs)} returned a gradient that does not fit the input.",
-                    expected=f"shape {parent.shape}, {parent.dtype}",
-                    got=f"shape {getattr(gradient, 'shape', None)}, {getattr(gradient, 'dtype', type(gradient).__name__)}",
-                    at=show(self.site),
-                )
+                f"{self.primitive.name}: its rule for {', '.join(rule.inputs)} returned a gradient that does not fit the input.",
+                expected=f"shape {parent.shape}, {parent.dtype}",
+                got=f"shape {getattr(gradient, 'shape', None)}, {getattr(gradient, 'dtype', type(gradient).__name__)}",
+                at=show(self.site),
             ) from None
 
     def as_tensors(self):
@@ -158,23 +152,21 @@ def backward_steps(y, gy, *, create_graph=False, retain_graph=False, write=False
 def starting_cotangent(y, cotangent, name):
     """The cotangent to begin with, an array like `y`; ones where `y` has a single entry and none was given."""
     if not (isinstance(y, Tensor) and y.requires_grad):
-        raise GraphError(message(f"{name}: nothing here requires a gradient.", remedy="make the leaf with requires_grad=True, outside no_grad"))
+        raise GraphError(f"{name}: nothing here requires a gradient.", remedy="make the leaf with requires_grad=True, outside no_grad")
     if cotangent is None:
         if y.size != 1:
             raise GraphError(
-                message(
-                    f"{name}: the result has more than one entry, so a cotangent is needed.",
-                    expected="a single entry, or a cotangent of the same shape",
-                    got=f"shape {y.shape} and no cotangent",
-                    at=show(y.node.site) if y.node else None,
-                    remedy="take .sum() or .mean(), or pass an array of that shape",
-                )
+                f"{name}: the result has more than one entry, so a cotangent is needed.",
+                expected="a single entry, or a cotangent of the same shape",
+                got=f"shape {y.shape} and no cotangent",
+                at=show(y.node.site) if y.node else None,
+                remedy="take .sum() or .mean(), or pass an array of that shape",
             )
         return array_module(y.data).ones(y.shape, y.dtype)
     value = cotangent.data if isinstance(cotangent, Tensor) else cotangent
     if not is_array(value) or value.shape != y.shape or value.dtype != y.dtype:
         got = f"{getattr(value, 'shape', type(value).__name__)} {getattr(value, 'dtype', '')}"
-        raise ShapeError(message(f"{name}: the cotangent must be an array like the result.", expected=f"{y.shape} {y.dtype}", got=got))
+        raise ShapeError(f"{name}: the cotangent must be an array like the result.", expected=f"{y.shape} {y.dtype}", got=got)
     return cotangent
 
 

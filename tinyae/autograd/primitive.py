@@ -12,7 +12,7 @@ import numpy as np
 from tinyae.autograd import formula as formulas
 from tinyae.autograd.graph import Node, state
 from tinyae.autograd.tensor import Tensor
-from tinyae.errors import ArgumentError, DtypeError, ShapeError, TinyaeError, caller, message, show
+from tinyae.errors import ArgumentError, DtypeError, ShapeError, TinyaeError, caller, show
 
 DOMAINS = ("real", "positive", "unit", "nonzero", "index")
 
@@ -75,9 +75,9 @@ class Primitive:
         self.domain = {name: (domain or {}).get(name, "real") for name in self.inputs}
         self._formula, self.composed, self.rules, self._plans = formula, None, [], {}
         if unknown := [name for name in self.domain.values() if name not in DOMAINS] + [n for n in domain or {} if n not in self.inputs]:
-            raise ArgumentError(message(f"primitive {self.name}: unknown domain or input {unknown[0]!r}.", expected=", ".join(DOMAINS)))
+            raise ArgumentError(f"primitive {self.name}: unknown domain or input {unknown[0]!r}.", expected=", ".join(DOMAINS))
         if "y" in self.inputs or "out" in self.inputs:
-            raise ArgumentError(message(f"primitive {self.name}: no input may be called y or out.", remedy="rules use these names for the result"))
+            raise ArgumentError(f"primitive {self.name}: no input may be called y or out.", remedy="rules use these names for the result")
 
     def __call__(self, *args, **attributes):
         if self.variadic and len(args) == 1 and isinstance(args[0], (list, tuple)):
@@ -138,23 +138,23 @@ class Primitive:
         except TinyaeError:
             raise
         except (ValueError, IndexError) as error:
-            raise ShapeError(self.explain(str(error).rstrip("."), arrays)) from error
+            raise self.explained(ShapeError, error, arrays) from error
         except TypeError as error:
-            raise DtypeError(self.explain(str(error).rstrip("."), arrays)) from error
+            raise self.explained(DtypeError, error, arrays) from error
         return y if not isinstance(y, np.generic) else np.asarray(y)
 
-    def explain(self, rule, arrays):
-        """The text of an error in the forward function."""
+    def explained(self, kind, error, arrays):
+        """An error of the forward function as one that names the operation, the inputs' shapes and the user's line."""
         names = [f"{self.inputs[0]}[{i}]" for i in range(len(arrays))] if self.variadic else self.inputs
         expected = f"{', '.join(self.inputs)}: {self.shapes}" if self.shapes else None
         got = ", ".join(f"{n} {a.shape}" if hasattr(a, "shape") else f"{n} {type(a).__name__}" for n, a in zip(names, arrays, strict=False))
-        return message(f"{self.name}: {rule}.", expected=expected, got=got, at=show(caller()))
+        return kind(f"{self.name}: {str(error).rstrip('.')}.", expected=expected, got=got, at=show(caller()))
 
     def vjp(self, *inputs, formula=None):
         """Register a rule for `inputs` (names; "*arrays" for a variadic input).  Several names: it returns a tuple."""
         for name in inputs:
             if name.lstrip("*") not in self.inputs:
-                raise ArgumentError(message(f"{self.name}.vjp: no input is called {name!r}.", expected=", ".join(self.inputs)))
+                raise ArgumentError(f"{self.name}.vjp: no input is called {name!r}.", expected=", ".join(self.inputs))
 
         def register(function):
             self.rules.append(Rule(self, inputs, function, formula))
@@ -190,7 +190,7 @@ class Primitive:
             if not (self.variadic and base == name):
                 return Source("input" if base == name else "shape", name, position)
         known = [*self.inputs, *(f"{n}_shape" for n in self.inputs), "y", *self.attributes, "out"]
-        raise ArgumentError(message(f"{self.name}: its rule for {', '.join(rule.inputs)} asks for {name!r}.", expected=", ".join(known)))
+        raise ArgumentError(f"{self.name}: its rule for {', '.join(rule.inputs)} asks for {name!r}.", expected=", ".join(known))
 
     def plan(self, count, mask):
         """What to keep and which rules to run when the inputs in the bit set `mask` need a gradient."""
@@ -207,7 +207,7 @@ class Primitive:
             plan.rules.append((rule, positions, [plan.sources.index(source) for source in rule.sources], rule.takes_out))
         if missing := [name for i, name in enumerate(self.inputs) if mask & ~served & 1 << i and not self.variadic]:
             raise DtypeError(
-                message(f"{self.name}: it has no gradient for {missing[0]}.", at=show(caller()), remedy=f"detach() it, or write @{self.name}.vjp")
+                f"{self.name}: it has no gradient for {missing[0]}.", at=show(caller()), remedy=f"detach() it, or write @{self.name}.vjp"
             )
         self._plans[count, mask] = plan
         return plan
@@ -231,7 +231,7 @@ class Registry(dict):
         """Enter a primitive under its name."""
         if item.name in self:
             raise ArgumentError(
-                message(f"primitive {item.name!r} exists already.", remedy=f"choose another name, or: del ta.ops.user_registry[{item.name!r}]")
+                f"primitive {item.name!r} exists already.", remedy=f"choose another name, or: del ta.ops.user_registry[{item.name!r}]"
             )
         self[item.name] = item
 

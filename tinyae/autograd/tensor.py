@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinyae.backend import array_module, as_array, to_numpy
-from tinyae.errors import DtypeError, GraphError, ShapeError, caller, message, show
+from tinyae.errors import DtypeError, GraphError, ShapeError, caller, show
 
 
 class Tensor:
@@ -18,17 +18,15 @@ class Tensor:
 
     def __init__(self, data, requires_grad=False, dtype=None):
         if isinstance(data, Tensor):
-            raise DtypeError(message("Tensor: this is a Tensor already.", remedy="use it as it is, or tensor.detach()"))
+            raise DtypeError("Tensor: this is a Tensor already.", remedy="use it as it is, or tensor.detach()")
         self.data = as_array(data, dtype)
         if requires_grad and self.data.dtype.kind != "f":
             raise DtypeError(
-                message(
-                    "Tensor: only floating-point numbers have a gradient.",
-                    expected="dtype float32 or float64",
-                    got=f"dtype {self.data.dtype}",
-                    at=show(caller()),
-                    remedy="tensor = ta.Tensor(array.astype('float32'), requires_grad=True)",
-                )
+                "Tensor: only floating-point numbers have a gradient.",
+                expected="dtype float32 or float64",
+                got=f"dtype {self.data.dtype}",
+                at=show(caller()),
+                remedy="tensor = ta.Tensor(array.astype('float32'), requires_grad=True)",
             )
         self.requires_grad = requires_grad
         self.grad = None
@@ -86,18 +84,16 @@ class Tensor:
         """
         if self.node is not None:
             raise GraphError(
-                message(
-                    "assign: a computed Tensor cannot be overwritten; its inputs would no longer give its value.",
-                    expected="a leaf (made from data)",
-                    got=f"the result of {self.node.primitive.name}",
-                    at=show(caller()),
-                    remedy="detach() it, or make a new Tensor",
-                )
+                "assign: a computed Tensor cannot be overwritten; its inputs would no longer give its value.",
+                expected="a leaf (made from data)",
+                got=f"the result of {self.node.primitive.name}",
+                at=show(caller()),
+                remedy="detach() it, or make a new Tensor",
             )
         value = value.data if isinstance(value, Tensor) else value
         shape = value.shape if hasattr(value, "shape") else np.shape(value)
         if shape not in (self.shape, ()):
-            raise ShapeError(message("assign: shapes differ.", expected=self.shape, got=shape, at=show(caller())))
+            raise ShapeError("assign: shapes differ.", expected=self.shape, got=shape, at=show(caller()))
         self.data[...] = value
         self.touch()
 
@@ -119,11 +115,9 @@ class Tensor:
     def __setitem__(self, index, value):
         if self.node is not None or self.requires_grad:
             raise GraphError(
-                message(
-                    "assignment to a part of a Tensor is not recorded, so its gradient would be wrong.",
-                    at=show(caller()),
-                    remedy="build the result with ta.ops.concatenate, or change a constant Tensor",
-                )
+                "assignment to a part of a Tensor is not recorded, so its gradient would be wrong.",
+                at=show(caller()),
+                remedy="build the result with ta.ops.concatenate, or change a constant Tensor",
             )
         self.data[index] = value.data if isinstance(value, Tensor) else value
         self.touch()
@@ -138,20 +132,16 @@ class Tensor:
 
     def __bool__(self):
         raise DtypeError(
-            message(
-                "bool(tensor): a branch on a value is not part of the graph.",
-                at=show(caller()),
-                remedy="compare the data: tensor.data > 0, or tensor.item() > 0",
-            )
+            "bool(tensor): a branch on a value is not part of the graph.",
+            at=show(caller()),
+            remedy="compare the data: tensor.data > 0, or tensor.item() > 0",
         )
 
     def __array__(self, dtype=None, copy=None):
         raise DtypeError(
-            message(
-                "a Tensor met a NumPy function; the graph would be lost.",
-                at=show(caller()),
-                remedy="use the operation in ta.ops, or tensor.numpy() for the values",
-            )
+            "a Tensor met a NumPy function; the graph would be lost.",
+            at=show(caller()),
+            remedy="use the operation in ta.ops, or tensor.numpy() for the values",
         )
 
     def __float__(self):

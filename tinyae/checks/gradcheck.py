@@ -11,7 +11,7 @@ import numpy as np
 
 from tinyae.autograd import Tensor, grad
 from tinyae.backend import array_module, to_numpy
-from tinyae.errors import TinyaeError, message
+from tinyae.errors import TinyaeError
 
 STEPS = 1e-3, 1e-5
 AGREEMENT = 1e-4  # of the two second-order differences; for a smooth function they differ by h^2 f''' / 2
@@ -44,7 +44,7 @@ def gradcheck(f, inputs, *, rtol=1e-6, atol=1e-9, seed=0, order=1):
     call = f if isinstance(inputs, dict) else lambda: f(*named.values())
     for name, leaf in named.items():
         if leaf.dtype != np.float64:
-            raise GradientError(message(f"gradcheck: {name} must be float64.", got=leaf.dtype, remedy="model.astype('float64') and float64 data"))
+            raise GradientError(f"gradcheck: {name} must be float64.", got=leaf.dtype, remedy="model.astype('float64') and float64 data")
     leaves, rng = list(named.values()), np.random.default_rng(seed)
     outputs = lambda: [call()]  # noqa: E731
     if order == 2:
@@ -58,7 +58,7 @@ def gradcheck(f, inputs, *, rtol=1e-6, atol=1e-9, seed=0, order=1):
         return sum(float((to_numpy(y.data) * w).sum()) for y, w in zip(outputs(), weights, strict=True))
 
     if objective() != objective():
-        raise GradientError(message("gradcheck: two calls with the same inputs differ, so there is nothing to compare.", remedy="freeze the noise"))
+        raise GradientError("gradcheck: two calls with the same inputs differ, so there is nothing to compare.", remedy="freeze the noise")
     reports = [compare(name, leaf, g, objective, rtol, atol, rng) for (name, leaf), g in zip(named.items(), gradients, strict=True)]
     return Report(max(r.worst for r in reports), sum(r.compared for r in reports), sum(r.kinks for r in reports))
 
@@ -96,11 +96,9 @@ def compare(name, leaf, gradient, objective, rtol, atol, rng):
         where = tuple(int(i) for i in np.unravel_index(entries[worst], leaf.shape))
         slopes = f"{low[worst]:.10g}" if low[worst] == high[worst] else f"between {low[worst]:.10g} and {high[worst]:.10g} (a kink)"
         raise GradientError(
-            message(
-                f"gradcheck: the gradient of {name} is wrong in {int(wrong.sum())} of {len(entries)} entries.",
-                expected=f"{slopes} at {where}, by finite differences",
-                got=f"{analytic[worst]:.10g}",
-            )
+            f"gradcheck: the gradient of {name} is wrong in {int(wrong.sum())} of {len(entries)} entries.",
+            expected=f"{slopes} at {where}, by finite differences",
+            got=f"{analytic[worst]:.10g}",
         )
     return Report(float(relative.max(initial=0.0)), len(entries), int((low != high).sum()))
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tinyae.errors import ArgumentError, message
+from tinyae.errors import ArgumentError
 
 LATTICE = 20  # values are half-lattice points (i + 1/2) / LATTICE: never 0, no two alike
 
@@ -35,7 +35,7 @@ def place(points, scale, domain):
         return values + 0.5 * np.sign(values)
     if domain == "unit":
         return (values + 3.1) / 6.2
-    raise ArgumentError(message(f"strategies: no values for the domain {domain!r}."))
+    raise ArgumentError(f"strategies: no values for the domain {domain!r}.")
 
 
 @st.composite
@@ -43,7 +43,7 @@ def inputs(draw, operation, dtype=np.float64):
     """(input arrays, attributes) for any primitive, from its registry data."""
     attributes_known = {"axis", "keepdims", "shape", "axes", "index"}
     if unknown := operation.attributes.keys() - attributes_known:
-        raise ArgumentError(message(f"{operation.name}: no strategy for its attribute {unknown.pop()!r}.", remedy="add it to checks/strategies.py"))
+        raise ArgumentError(f"{operation.name}: no strategy for its attribute {unknown.pop()!r}.", remedy="add it to checks/strategies.py")
     shapes = draw(shapes_of(operation))
     values = [draw(arrays(shape, operation.domain[name], dtype)) for shape, name in zip(shapes, names_of(operation, len(shapes)), strict=True)]
     attributes = draw(attributes_of(operation, shapes))

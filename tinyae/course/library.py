@@ -4,7 +4,7 @@ import pathlib
 import re
 from typing import NamedTuple
 
-from tinyae.errors import LESSONS, PACKAGE, ArgumentError, message
+from tinyae.errors import LESSONS, PACKAGE, ArgumentError
 
 NAME = re.compile(r"(\d+)_\w+\.py")
 HEADING = re.compile(r"^# # (?:Lesson \d+: )?(.+)$", re.MULTILINE)
@@ -46,4 +46,4 @@ def entry(number):
         if lesson.number == number:
             return lesson
     names = "; ".join(f"{lesson.number} ({lesson.title})" for lesson in known) or f"none in {folder()}"
-    raise ArgumentError(message(f"there is no lesson {number}.", expected=names))
+    raise ArgumentError(f"there is no lesson {number}.", expected=names)

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from tinyae.errors import ArgumentError, TinyaeError, message
+from tinyae.errors import ArgumentError, TinyaeError
 from tinyae.training.run import write_json
 
 
@@ -33,11 +33,11 @@ class Lesson:
         """Print a number that has stated limits for every seed.  Raises CheckFailed where it is outside."""
         limits = [f"at least {at_least:g}"] * (at_least > -math.inf) + [f"at most {at_most:g}"] * (at_most < math.inf)
         if not limits:
-            raise ArgumentError(message(f"{name}: a claim needs a limit.", remedy="at_least= or at_most=, or lesson.number(...)"))
+            raise ArgumentError(f"{name}: a claim needs a limit.", remedy="at_least= or at_most=, or lesson.number(...)")
         self._add(name, value, unit, kind="claim", remark=", ".join(limits))
         if not at_least <= self.rows[name]["value"] <= at_most:
             got = f"{self.rows[name]['value']:.6g} {unit}"
-            raise CheckFailed(message(f"lesson {self.entry.number}: the check {name} failed.", expected=", ".join(limits), got=got))
+            raise CheckFailed(f"lesson {self.entry.number}: the check {name} failed.", expected=", ".join(limits), got=got)
 
     def figure(self, figure, name, alt):
         """Save a matplotlib Figure as `name` (a PNG) in the output folder; `alt` says in words what it shows."""
@@ -47,16 +47,16 @@ class Lesson:
     def finish(self, **facts):
         """Say for each number whether it is inside its band, and write metrics.json.  facts: further entries of that file."""
         if not any(row["kind"] == "claim" for row in self.rows.values()):
-            raise CheckFailed(message(f"lesson {self.entry.number} checked nothing.", remedy="lesson.claim(...)"))
+            raise CheckFailed(f"lesson {self.entry.number} checked nothing.", remedy="lesson.claim(...)")
         self._compare()
         write_json(self.out / "metrics.json", self._metrics() | facts)
         print(f"\nwritten: {self.out / 'metrics.json'}", *(self.out / name for name in self.figures), sep="\n         ")
 
     def _add(self, name, value, unit, kind, remark=""):
         if name in self.rows or name.count(".") != 1:
-            raise ArgumentError(message("a number of a lesson needs a name of its own.", expected="group.name, used once", got=repr(name)))
+            raise ArgumentError("a number of a lesson needs a name of its own.", expected="group.name, used once", got=repr(name))
         if not math.isfinite(value):
-            raise CheckFailed(message(f"lesson {self.entry.number}: {name} is not a finite number.", got=value))
+            raise CheckFailed(f"lesson {self.entry.number}: {name} is not a finite number.", got=value)
         self.rows[name] = {"value": float(value), "unit": unit, "kind": kind}
         print(f"  {name:<36}{float(value):>12.5g}  {unit:<17}  {remark}".rstrip())
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tinyae.course.library import entry
 from tinyae.course.record import CheckFailed, Lesson
-from tinyae.errors import ArgumentError, RunError, message
+from tinyae.errors import ArgumentError, RunError
 
 
 class Settings(NamedTuple):
@@ -29,7 +29,7 @@ def settings():
         return _settings.get()
     seed = os.environ.get("TINYAE_SEED", "0")
     if not seed.isdecimal():
-        raise ArgumentError(message("TINYAE_SEED must be a whole number, 0 or more.", got=repr(seed)))
+        raise ArgumentError("TINYAE_SEED must be a whole number, 0 or more.", got=repr(seed))
     return Settings(os.environ.get("TINYAE_FAST", "0") not in ("", "0"), int(seed))
 
 
@@ -51,13 +51,13 @@ def run_lesson(number, fast=False, seed=0, out=None):
     """
     found = entry(number)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise ArgumentError(message("seed: a whole number, 0 or more, is needed.", got=repr(seed)))
+        raise ArgumentError("seed: a whole number, 0 or more, is needed.", got=repr(seed))
     folder = output_folder(number, out)
     token = _settings.set(Settings(bool(fast), seed, folder))
     try:
         runpy.run_path(str(found.path), run_name=found.path.stem)
         if not (folder / "metrics.json").exists():
-            raise CheckFailed(message(f"lesson {number} ended without its numbers.", expected="lesson.finish() as the last line"))
+            raise CheckFailed(f"lesson {number} ended without its numbers.", expected="lesson.finish() as the last line")
     finally:
         _settings.reset(token)
         if not any(folder.iterdir()):
@@ -72,7 +72,7 @@ def output_folder(number, out=None):
             folder = pathlib.Path(out)
             folder.mkdir(parents=True, exist_ok=True)
             if (folder / "metrics.json").exists():
-                raise RunError(message("the output folder holds a run already.", got=folder, remedy="choose another folder"))
+                raise RunError("the output folder holds a run already.", got=folder, remedy="choose another folder")
             if not os.access(folder, os.W_OK):
                 raise PermissionError(13, "permission denied")
             return folder
@@ -88,4 +88,4 @@ def output_folder(number, out=None):
     except RunError:
         raise
     except OSError as error:
-        raise RunError(message("the output folder cannot be made.", got=f"{out or 'runs'}: {error.strerror}", remedy="choose another")) from error
+        raise RunError("the output folder cannot be made.", got=f"{out or 'runs'}: {error.strerror}", remedy="choose another") from error

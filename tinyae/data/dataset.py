@@ -6,7 +6,7 @@ import numpy as np
 
 from tinyae.backend import rng as make_rng
 from tinyae.backend import to_device
-from tinyae.errors import ArgumentError, DataError, message
+from tinyae.errors import ArgumentError, DataError
 
 BINARISATIONS = {
     "threshold": "1 where the grey value is above 0.5",
@@ -25,9 +25,9 @@ class Dataset:
 
     def __init__(self, name, split, pixels, labels, image_shape, scale, binarisation="grey"):
         if binarisation not in BINARISATIONS:
-            raise ArgumentError(message(f"unknown binarisation {binarisation!r}.", expected="one of " + ", ".join(BINARISATIONS)))
+            raise ArgumentError(f"unknown binarisation {binarisation!r}.", expected="one of " + ", ".join(BINARISATIONS))
         if len(pixels) != len(labels):
-            raise DataError(message(f"{name} {split}: as many labels as images are needed.", got=f"{len(pixels)} images, {len(labels)} labels"))
+            raise DataError(f"{name} {split}: as many labels as images are needed.", got=f"{len(pixels)} images, {len(labels)} labels")
         self.name, self.split, self.pixels, self.labels = name, split, pixels, labels
         self.image_shape, self.scale, self.binarisation = tuple(image_shape), scale, binarisation
 
@@ -58,7 +58,7 @@ class Dataset:
         and the same pixels are drawn each time.
         """
         if size < 1:
-            raise ArgumentError(message("batches: the size must be 1 or more.", got=size))
+            raise ArgumentError("batches: the size must be 1 or more.", got=size)
         shuffle = rng is not None if shuffle is None else shuffle
         rng = make_rng(0).stream("batches", self.name, self.split) if rng is None else rng
         order = rng.permutation(len(self)) if shuffle else None
@@ -86,6 +86,6 @@ def as_dataset(data, split="train"):
     if isinstance(data, Dataset):
         return data
     if not isinstance(data, np.ndarray) or data.ndim < 2:
-        raise DataError(message("data: a Dataset or a NumPy array (N, ...) is needed.", got=getattr(data, "shape", type(data).__name__)))
+        raise DataError("data: a Dataset or a NumPy array (N, ...) is needed.", got=getattr(data, "shape", type(data).__name__))
     shape = data.shape[1:] if data.ndim > 2 else (1, data.shape[1])
     return Dataset("array", split, data.reshape(len(data), -1), np.zeros(len(data), np.uint8), shape, 1)

@@ -8,7 +8,7 @@ import zlib
 
 import numpy as np
 
-from tinyae.errors import DataError, message
+from tinyae.errors import DataError
 
 
 def read_idx(path, axes, md5=None):
@@ -21,15 +21,15 @@ def read_idx(path, axes, md5=None):
         content = path.read_bytes()
         content = gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(message(f"{path}: it cannot be read.", got=str(error))) from error
+        raise DataError(f"{path}: it cannot be read.", got=str(error)) from error
     if len(content) < 4 + 4 * axes or content[:4] != bytes([0, 0, 8, axes]):
-        raise DataError(message(f"{path}: not an idx file of {axes} axes.", expected=f"first bytes 0 0 8 {axes}", got=list(content[:4])))
+        raise DataError(f"{path}: not an idx file of {axes} axes.", expected=f"first bytes 0 0 8 {axes}", got=list(content[:4]))
     shape = struct.unpack(f">{axes}I", content[4 : 4 + 4 * axes])
     body = len(content) - 4 - 4 * axes
     if math.prod(shape) != body:
-        raise DataError(message(f"{path}: truncated, or too long.", expected=f"{math.prod(shape)} bytes for {shape}", got=f"{body} bytes"))
+        raise DataError(f"{path}: truncated, or too long.", expected=f"{math.prod(shape)} bytes for {shape}", got=f"{body} bytes")
     if md5 is not None and (found := hashlib.md5(content, usedforsecurity=False).hexdigest()) != md5:
-        raise DataError(message(f"{path}: wrong checksum of the uncompressed content.", expected=f"md5 {md5}", got=f"md5 {found}"))
+        raise DataError(f"{path}: wrong checksum of the uncompressed content.", expected=f"md5 {md5}", got=f"md5 {found}")
     return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
 
 

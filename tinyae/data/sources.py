@@ -6,12 +6,9 @@ from typing import NamedTuple
 
 from tinyae.data.dataset import Dataset
 from tinyae.data.idx import read_idx
-from tinyae.errors import ArgumentError, DataError, message, one_line
+from tinyae.errors import ArgumentError, DataError, one_line
 
-PARTS = {
-    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
-    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
-}
+PARTS = {"train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"), "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")}
 
 
 class Source(NamedTuple):
@@ -51,9 +48,9 @@ def load(name, split="train", binarisation="grey"):
     downloads, then downloaded.  Raises ArgumentError for an unknown name, DataError for damaged or unreachable files.
     """
     if name not in DATASETS:
-        raise ArgumentError(message(f"unknown data set {name!r}.", expected="one of " + ", ".join(DATASETS)))
+        raise ArgumentError(f"unknown data set {name!r}.", expected="one of " + ", ".join(DATASETS))
     if split not in PARTS:
-        raise ArgumentError(message(f"unknown split {split!r}.", expected="train or test"))
+        raise ArgumentError(f"unknown split {split!r}.", expected="train or test")
     if name == "digits":
         return _digits(split, binarisation)
     images, labels = (_part(name, part) for part in PARTS[split])
@@ -105,9 +102,7 @@ def _download(name, part, axes, md5):
             if path is not None:
                 path.unlink(missing_ok=True)
     raise DataError(
-        message(
-            f"{name}: {part}.gz was not found and could not be downloaded.",
-            got="; ".join(failures),
-            remedy=f"put the four idx files of {name} into a folder DIR/{name} and set TINYAE_DATA=DIR",
-        )
+        f"{name}: {part}.gz was not found and could not be downloaded.",
+        got="; ".join(failures),
+        remedy=f"put the four idx files of {name} into a folder DIR/{name} and set TINYAE_DATA=DIR",
     )

@@ -1,6 +1,6 @@
 """The normal distribution with a diagonal covariance."""
 
-from tinyae.errors import ArgumentError, message
+from tinyae.errors import ArgumentError
 from tinyae.ops.exponential import exp
 from tinyae.ops.likelihoods import gaussian_nll
 from tinyae.ops.variational import kl_standard_normal, reparameterize
@@ -41,7 +41,5 @@ def kl_divergence(q, p):
     if isinstance(q, Normal) and isinstance(p, Normal) and p is STANDARD_NORMAL:
         return kl_standard_normal(q.mean, q.log_variance)
     raise ArgumentError(
-        message(
-            "kl_divergence: no closed form is known for this pair.", expected="Normal, STANDARD_NORMAL", got=f"{type(q).__name__}, {type(p).__name__}"
-        )
+        "kl_divergence: no closed form is known for this pair.", expected="Normal, STANDARD_NORMAL", got=f"{type(q).__name__}, {type(p).__name__}"
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from tinyae.autograd import Tensor, no_grad
 from tinyae.backend import to_device, to_numpy
-from tinyae.errors import ArgumentError, message
+from tinyae.errors import ArgumentError
 from tinyae.figures.style import WIDTH, blank, styled
 
 MARGIN = 0.1  # inches around a grid
@@ -100,7 +100,7 @@ def prior_quantiles(n):
 def manifold(model, n, image_shape):
     """The means of p(x | z) on an n by n grid of the prior's quantiles.  Raises ArgumentError unless z has two dimensions."""
     if model.latent != 2 or model.likelihood is None:
-        raise ArgumentError(message("manifold: it needs a VAE with two latent dimensions.", got=f"latent={model.latent}"))
+        raise ArgumentError("manifold: it needs a VAE with two latent dimensions.", got=f"latent={model.latent}")
     quantiles = prior_quantiles(n)
     z_2, z_1 = np.meshgrid(quantiles[::-1], quantiles, indexing="ij")
     images = decoded_means(model, np.stack([z_1, z_2], axis=-1).reshape(-1, 2))

@@ -1,6 +1,6 @@
 """The family.  A model is its parts: encoder, posterior, prior, decoder, likelihood, objective."""
 
-from tinyae.errors import ArgumentError, message
+from tinyae.errors import ArgumentError
 from tinyae.models.autoencoder import Autoencoder
 from tinyae.models.parts import LIKELIHOODS, Terms
 from tinyae.models.vae import VAE
@@ -14,5 +14,5 @@ def build(config, rng):
     settings = dict(config)
     name = settings.pop("model", None)
     if name not in MODELS:
-        raise ArgumentError(message(f"unknown model {name!r}.", expected="one of " + ", ".join(MODELS)))
+        raise ArgumentError(f"unknown model {name!r}.", expected="one of " + ", ".join(MODELS))
     return MODELS[name](**settings, rng=rng)

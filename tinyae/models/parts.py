@@ -8,7 +8,7 @@ import numpy as np
 from tinyae.autograd import Tensor
 from tinyae.backend import is_array
 from tinyae.distributions import Bernoulli, Normal
-from tinyae.errors import ArgumentError, DataError, DtypeError, ShapeError, caller, message, show
+from tinyae.errors import ArgumentError, DataError, DtypeError, ShapeError, caller, show
 
 
 class Terms(NamedTuple):
@@ -42,7 +42,7 @@ class GaussianLikelihood:
 
     def __init__(self, variance=0.5):
         if not (variance > 0 and math.isfinite(variance)):
-            raise ArgumentError(message("variance: it must be a positive number.", got=variance))
+            raise ArgumentError("variance: it must be a positive number.", got=variance)
         self.log_variance = math.log(variance)
 
     def __call__(self, decoded):
@@ -57,7 +57,7 @@ def check_sizes(**sizes):
     for name, value in sizes.items():
         for size in value if isinstance(value, (tuple, list)) else (value,):
             if isinstance(size, bool) or not isinstance(size, (int, np.integer)) or size < 1:
-                raise ArgumentError(message(f"{name}: a size must be a whole number, 1 or more.", got=repr(value)))
+                raise ArgumentError(f"{name}: a size must be a whole number, 1 or more.", got=repr(value))
 
 
 def as_rows(x, features, dtype, low=-math.inf, high=math.inf):
@@ -67,9 +67,9 @@ def as_rows(x, features, dtype, low=-math.inf, high=math.inf):
     The values are looked at on the host only: on a GPU a look would wait for it, so `fit` checks the data set instead.
     """
     if not isinstance(x, Tensor) and not is_array(x):
-        raise DtypeError(message("a model takes an array (N, features).", got=type(x).__name__, at=show(caller())))
+        raise DtypeError("a model takes an array (N, features).", got=type(x).__name__, at=show(caller()))
     if x.ndim < 2 or math.prod(x.shape[1:]) != features:
-        raise ShapeError(message("the batch does not fit the model.", expected=f"(N, {features})", got=x.shape, at=show(caller())))
+        raise ShapeError("the batch does not fit the model.", expected=f"(N, {features})", got=x.shape, at=show(caller()))
     values = x.data if isinstance(x, Tensor) else x
     if isinstance(values, np.ndarray):
         check_values(values, low, high)
@@ -84,14 +84,12 @@ def check_values(x, low, high):
         return
     smallest, largest = x.min(), x.max()
     if not (np.isfinite(smallest) and np.isfinite(largest)):
-        raise DataError(message("the images hold NaN or infinite values.", at=show(caller()), remedy="clean the data first"))
+        raise DataError("the images hold NaN or infinite values.", at=show(caller()), remedy="clean the data first")
     if smallest < low or largest > high:
         raise DataError(
-            message(
-                "images outside the support of the likelihood.",
-                expected=f"values in [{low:g}, {high:g}] (bernoulli)",
-                got=f"values from {smallest:g} to {largest:g}",
-                at=show(caller()),
-                remedy="scale the images to [0, 1], or use likelihood='gaussian'",
-            )
+            "images outside the support of the likelihood.",
+            expected=f"values in [{low:g}, {high:g}] (bernoulli)",
+            got=f"values from {smallest:g} to {largest:g}",
+            at=show(caller()),
+            remedy="scale the images to [0, 1], or use likelihood='gaussian'",
         )

@@ -4,7 +4,7 @@ from tinyae.autograd import no_grad
 from tinyae.backend import rng as make_rng
 from tinyae.distributions import Normal
 from tinyae.distributions.normal import STANDARD_NORMAL, kl_divergence
-from tinyae.errors import ArgumentError, ShapeError, caller, message, show
+from tinyae.errors import ArgumentError, ShapeError, caller, show
 from tinyae.models.parts import LIKELIHOODS, Terms, as_rows, check_sizes
 from tinyae.nn import Module, mlp
 
@@ -21,9 +21,9 @@ class VAE(Module):
         hidden = tuple(hidden)
         check_sizes(features=features, latent=latent, hidden=hidden)
         if likelihood not in LIKELIHOODS:
-            raise ArgumentError(message(f"unknown likelihood {likelihood!r}.", expected="one of " + ", ".join(LIKELIHOODS)))
+            raise ArgumentError(f"unknown likelihood {likelihood!r}.", expected="one of " + ", ".join(LIKELIHOODS))
         if likelihood != "gaussian" and variance is not None:
-            raise ArgumentError(message("variance: only the gaussian likelihood has one.", got=f"likelihood={likelihood!r}"))
+            raise ArgumentError("variance: only the gaussian likelihood has one.", got=f"likelihood={likelihood!r}")
         rng = make_rng(0) if rng is None else rng
         self.config = {"model": "vae", "features": features, "latent": latent, "hidden": hidden, "likelihood": likelihood}
         self.config |= {"activation": activation, "variance": variance}
@@ -65,11 +65,11 @@ class VAE(Module):
         if noise is None:
             if rng is None:
                 raise ArgumentError(
-                    message("noise is an input of a VAE.", expected="noise= or rng=", at=show(caller()), remedy="model.loss(x, rng=ta.rng(0))")
+                    "noise is an input of a VAE.", expected="noise= or rng=", at=show(caller()), remedy="model.loss(x, rng=ta.rng(0))"
                 )
             return rng.normal((n, self.latent), self.decoder[-1].weight.dtype)
         if tuple(noise.shape[-2:]) != (n, self.latent):
-            raise ShapeError(message("the noise does not fit.", expected=f"(..., {n}, {self.latent})", got=noise.shape, at=show(caller())))
+            raise ShapeError("the noise does not fit.", expected=f"(..., {n}, {self.latent})", got=noise.shape, at=show(caller()))
         return noise
 
     def reconstruct(self, x):

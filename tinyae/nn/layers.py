@@ -3,7 +3,7 @@
 import itertools
 import math
 
-from tinyae.errors import ArgumentError, message
+from tinyae.errors import ArgumentError
 from tinyae.nn.initialisers import lecun_uniform
 from tinyae.nn.module import Module, Parameter
 from tinyae.ops.activations import relu, sigmoid, softplus, tanh
@@ -18,7 +18,7 @@ class Linear(Module):
 
     def __init__(self, inputs, outputs, *, rng, bias=True, initialiser=lecun_uniform):
         if inputs < 1 or outputs < 1:
-            raise ArgumentError(message("Linear: a layer has at least one input and one output.", got=f"Linear({inputs}, {outputs})"))
+            raise ArgumentError("Linear: a layer has at least one input and one output.", got=f"Linear({inputs}, {outputs})")
         self.weight = Parameter(initialiser(rng, (outputs, inputs)))
         bound = 1 / math.sqrt(inputs)
         self.bias = Parameter(rng.uniform((outputs,), -bound, bound)) if bias else None
@@ -89,7 +89,7 @@ ACTIVATIONS = {"relu": ReLU, "tanh": Tanh, "softplus": Softplus, "sigmoid": Sigm
 def mlp(*widths, activation="relu", rng):
     """Linear layers of these widths with an activation between them (none after the last)."""
     if activation not in ACTIVATIONS:
-        raise ArgumentError(message(f"unknown activation {activation!r}.", expected="one of " + ", ".join(ACTIVATIONS)))
+        raise ArgumentError(f"unknown activation {activation!r}.", expected="one of " + ", ".join(ACTIVATIONS))
     layers = []
     for inputs, outputs in itertools.pairwise(widths):
         layers += [Linear(inputs, outputs, rng=rng), ACTIVATIONS[activation]()]

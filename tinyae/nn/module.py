@@ -4,7 +4,7 @@ import numpy as np
 
 from tinyae.autograd import Tensor
 from tinyae.backend import array_module, module_named, to_device, to_numpy, using
-from tinyae.errors import ArgumentError, ShapeError, message
+from tinyae.errors import ArgumentError, ShapeError
 
 
 class Parameter(Tensor):
@@ -67,10 +67,10 @@ class Module:
         own = dict(self.named_parameters())
         if own.keys() != state.keys():
             missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
-            raise ShapeError(message("load_state_dict: the names differ.", expected=f"also {missing}", got=f"unknown {extra}"))
+            raise ShapeError("load_state_dict: the names differ.", expected=f"also {missing}", got=f"unknown {extra}")
         for name, parameter in own.items():
             if np.shape(state[name]) != parameter.shape:
-                raise ShapeError(message(f"load_state_dict: {name} has another shape.", expected=parameter.shape, got=np.shape(state[name])))
+                raise ShapeError(f"load_state_dict: {name} has another shape.", expected=parameter.shape, got=np.shape(state[name]))
         for name, parameter in own.items():
             parameter.assign(_like(state[name], parameter))
 
@@ -105,7 +105,7 @@ class Module:
 
     def forward(self, *args, **kwargs):
         """What the module computes; every subclass that is called has its own."""
-        raise ArgumentError(message(f"{type(self).__name__} has no forward method.", remedy="define forward(self, x)"))
+        raise ArgumentError(f"{type(self).__name__} has no forward method.", remedy="define forward(self, x)")
 
 
 def _like(value, parameter):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from tinyae.backend import to_numpy
-from tinyae.errors import ArgumentError, ShapeError, message
+from tinyae.errors import ArgumentError, ShapeError
 from tinyae.optim.flat import FlatParameters
 
 CHUNK = 65_536  # entries a pass: the five arrays of a chunk stay in a core's cache
@@ -25,7 +25,7 @@ class Adam:
     def __init__(self, parameters, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
         if not lr > 0 or not eps > 0 or not all(0 <= beta < 1 for beta in betas):
             raise ArgumentError(
-                message("Adam: a setting is out of range.", expected="lr > 0, eps > 0, 0 <= beta < 1", got=f"lr={lr}, betas={betas}, eps={eps}")
+                "Adam: a setting is out of range.", expected="lr > 0, eps > 0, 0 <= beta < 1", got=f"lr={lr}, betas={betas}, eps={eps}"
             )
         self.lr, self.betas, self.eps = lr, tuple(betas), eps
         self.flat = FlatParameters(parameters)
@@ -88,7 +88,7 @@ class Adam:
     def load_state_dict(self, state):
         """Go on, bit for bit, where `state` was taken.  Raises ShapeError, before anything is changed, where it does not fit."""
         if state["m"].shape != self.m.shape or state["v"].shape != self.v.shape or len(state["steps"]) != len(self.steps):
-            raise ShapeError(message("Adam: this state belongs to other parameters.", expected=self.m.shape, got=state["m"].shape))
+            raise ShapeError("Adam: this state belongs to other parameters.", expected=self.m.shape, got=state["m"].shape)
         self.m[...] = self.flat.xp.asarray(state["m"])
         self.v[...] = self.flat.xp.asarray(state["v"])
         self.steps = [int(t) for t in state["steps"]]

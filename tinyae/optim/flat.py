@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinyae.backend import array_module
-from tinyae.errors import DtypeError, GraphError, message
+from tinyae.errors import DtypeError, GraphError
 
 
 class FlatParameters:
@@ -12,16 +12,16 @@ class FlatParameters:
     def __init__(self, parameters):
         self.parameters = list(parameters)
         if not self.parameters:
-            raise GraphError(message("optimiser: there are no parameters to train.", remedy="pass model.parameters()"))
+            raise GraphError("optimiser: there are no parameters to train.", remedy="pass model.parameters()")
         if len({id(p) for p in self.parameters}) < len(self.parameters):
-            raise GraphError(message("optimiser: a parameter is given twice.", remedy="pass model.parameters(), where a shared one comes once"))
+            raise GraphError("optimiser: a parameter is given twice.", remedy="pass model.parameters(), where a shared one comes once")
         for p in self.parameters:
             if p.node is not None or not p.requires_grad:
-                raise GraphError(message("optimiser: only leaves with requires_grad=True can be trained.", got=repr(p)))
+                raise GraphError("optimiser: only leaves with requires_grad=True can be trained.", got=repr(p))
         first = self.parameters[0].data
         if odd := [p for p in self.parameters if p.dtype != first.dtype or type(p.data) is not type(first)]:
             kinds = f"{type(first).__module__} {first.dtype}", f"{type(odd[0].data).__module__} {odd[0].dtype}"
-            raise DtypeError(message("optimiser: all parameters must have one dtype and backend.", expected=kinds[0], got=kinds[1]))
+            raise DtypeError("optimiser: all parameters must have one dtype and backend.", expected=kinds[0], got=kinds[1])
         self.xp = array_module(first)
         self.ends = np.cumsum([p.size for p in self.parameters]).tolist()
         self.starts = [0, *self.ends[:-1]]
@@ -36,9 +36,7 @@ class FlatParameters:
             if p.data is self.views[i]:
                 continue
             if p.size != end - start or p.dtype != self.values.dtype or array_module(p.data) is not self.xp:
-                raise DtypeError(
-                    message("optimiser: a parameter was moved or converted after the optimiser was made.", remedy="make a new optimiser")
-                )
+                raise DtypeError("optimiser: a parameter was moved or converted after the optimiser was made.", remedy="make a new optimiser")
             self.views[i] = self.values[start:end].reshape(p.shape)
             self.views[i][...] = p.data
             p.data = self.views[i]

@@ -9,7 +9,7 @@ import tempfile
 import numpy as np
 
 from tinyae.backend import rng as make_rng
-from tinyae.errors import RunError, TinyaeError, message
+from tinyae.errors import RunError, TinyaeError
 from tinyae.models import build
 
 FORMAT = "tinyae 1"
@@ -22,7 +22,7 @@ def write_atomic(path, content):
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise RunError(message(f"{path}: it cannot be written.", got=str(error))) from error
+        raise RunError(f"{path}: it cannot be written.", got=str(error)) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -34,7 +34,7 @@ def write_atomic(path, content):
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         if isinstance(error, OSError):
-            raise RunError(message(f"{path}: it cannot be written.", got=str(error))) from error
+            raise RunError(f"{path}: it cannot be written.", got=str(error)) from error
         raise
 
 
@@ -55,9 +55,9 @@ def read_tensors(path):
             found = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError) as error:
-        raise RunError(message(f"{path}: it cannot be read as a saved model.", got=str(error))) from error
+        raise RunError(f"{path}: it cannot be read as a saved model.", got=str(error)) from error
     if found.get("format") != FORMAT:
-        raise RunError(message(f"{path}: another program or version wrote it.", expected=f"format {FORMAT!r}", got=repr(found.get("format"))))
+        raise RunError(f"{path}: another program or version wrote it.", expected=f"format {FORMAT!r}", got=repr(found.get("format")))
     return arrays, json.loads(found["json"])
 
 
@@ -75,5 +75,5 @@ def load(path):
         model = build(metadata["model"], make_rng(0))
         model.load_state_dict({name.removeprefix("model."): array for name, array in arrays.items() if name.startswith("model.")})
     except (KeyError, TypeError, TinyaeError) as error:
-        raise RunError(message(f"{path}: its weights and its configuration do not fit.", got=str(error))) from error
+        raise RunError(f"{path}: its weights and its configuration do not fit.", got=str(error)) from error
     return model

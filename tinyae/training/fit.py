@@ -4,7 +4,7 @@ import time
 
 from tinyae.backend import rng as make_rng
 from tinyae.data import as_dataset
-from tinyae.errors import ArgumentError, DataError, message
+from tinyae.errors import ArgumentError, DataError
 from tinyae.evaluation.terms import Mean, evaluate, named_loss
 from tinyae.models.parts import check_values
 from tinyae.optim import Adam
@@ -27,7 +27,7 @@ def fit(model, data, *, test=None, epochs=20, batch_size=128, lr=1e-3, optimizer
     """
     data, test = as_dataset(data), test if test is None else as_dataset(test, "test")
     if epochs < 1 or batch_size < 1:
-        raise ArgumentError(message("fit: epochs and batch_size must be 1 or more.", got=f"epochs={epochs}, batch_size={batch_size}"))
+        raise ArgumentError("fit: epochs and batch_size must be 1 or more.", got=f"epochs={epochs}, batch_size={batch_size}")
     for part in (data, test):
         if part is not None:
             check_data(model, part)
@@ -42,7 +42,7 @@ def fit(model, data, *, test=None, epochs=20, batch_size=128, lr=1e-3, optimizer
             test_terms = {} if test is None else evaluate(model, test, rng=streams.stream("test"))
             row = history.add(epoch, train_terms, test_terms, time.perf_counter() - start)
             if not row["train_loss"] < float("inf"):
-                raise DataError(message(f"the loss is not a finite number after epoch {epoch}.", remedy="a smaller learning rate: lr=, --lr"))
+                raise DataError(f"the loss is not a finite number after epoch {epoch}.", remedy="a smaller learning rate: lr=, --lr")
             show.epoch(row)
             if run is not None and time.perf_counter() - saved > SECONDS_BETWEEN_CHECKPOINTS:
                 run.write_progress(model, optimizer, history)
@@ -55,7 +55,7 @@ def fit(model, data, *, test=None, epochs=20, batch_size=128, lr=1e-3, optimizer
 def check_data(model, data):
     """Raise an error, before anything is trained, where the data set does not fit the model."""
     if (features := getattr(model, "features", data.features)) != data.features:
-        raise DataError(message("the data do not fit the model.", expected=f"{features} features", got=f"{data.features} in {data}"))
+        raise DataError("the data do not fit the model.", expected=f"{features} features", got=f"{data.features} in {data}")
     likelihood = getattr(model, "likelihood", None)
     low, high = (likelihood.low, likelihood.high) if likelihood else (-float("inf"), float("inf"))
     if data.pixels.dtype.kind == "f":  # bytes are in range by their kind

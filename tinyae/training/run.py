@@ -4,7 +4,7 @@ import itertools
 import json
 import pathlib
 
-from tinyae.errors import RunError, message
+from tinyae.errors import RunError
 from tinyae.training.files import write_atomic, write_tensors
 
 
@@ -20,11 +20,11 @@ class Run:
             folder = next(path for i in itertools.count(1) if not (path := pathlib.Path("runs") / f"{name}-{i}").exists())
         self.folder = pathlib.Path(folder)
         if (self.folder / "config.json").exists():
-            raise RunError(message(f"{self.folder}: it holds a run already.", remedy="choose another folder"))
+            raise RunError(f"{self.folder}: it holds a run already.", remedy="choose another folder")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunError(message(f"{self.folder}: the folder cannot be made.", got=str(error))) from error
+            raise RunError(f"{self.folder}: the folder cannot be made.", got=str(error)) from error
         self.config = config
         write_json(self.folder / "config.json", config)
 
