@@ -230,7 +230,7 @@ lesson.finish(binarisation="threshold")
 # %% [markdown]
 # ## What surprised us
 # - **Our prediction was wrong.** The gap of the full form is above log 2. It *grows* while the model trains: after 100
-#   epochs (the short form) it is four to seven times smaller. About half of what the decoder learns later is lost in the gap.
+#   epochs (the short form) it is several times smaller. Roughly half of what the decoder learns later is lost in the gap.
 # - Two peaks are not the reason. The figure shows the worst image: one peak, nearly normal, but q sits beside it. The
 #   encoder has to guess the posterior of an image it never saw; on training images the gap is less than half.
 # - The account cannot see a wrong p(x): -log p(x) stands on both sides and cancels. So `half_grid` and `prior_draws`
@@ -240,7 +240,7 @@ lesson.finish(binarisation="threshold")
 # 1. **Do.** Derive KL(N(m, exp(l)) || N(0, s^2)) and its two derivatives. Check them as above; s = 1 must give step 5.
 # 2. **Break.** Make exp(log_variance) the standard deviation everywhere: value, rules and twin of `reparameterize` in
 #    `tinyae/ops/variational.py`, and `draw_backward` here. Predict which checks still pass, then run `tinyae lesson 6
-#    --fast`. Do the same with the KL without its / 2.
+#    --fast` (after `pip install -e .`: what is installed is what runs). Do the same with the KL without its / 2.
 # 3. **Extend.** Keep the decoder. Give each test image a mean and log-variance of its own, start them at the encoder's,
 #    and train them with Adam on the sampled -ELBO. Predict how much of the gap is left, then measure it.
 #

@@ -73,6 +73,8 @@ BAD = {
     "variance of a bernoulli": (["train", "vae", "--variance", "0.1"], "only the gaussian"),
     "folder under a file": (["train", "vae", "--out", "{tmp}/file/run"], "cannot be made"),
     "folder with a run": (["train", "vae", "--out", "{tmp}/run"], "holds a run already"),
+    "folder without a name": (["train", "vae", "--out", ""], "a folder needs a name"),
+    "divergence": (["train", "vae", "--lr", "1e9", "--epochs", "3", "--out", "run2"], "not a finite number after epoch"),
     "no gpu": (["train", "vae", "--backend", "cupy"], "CuPy"),
 }
 
@@ -125,6 +127,31 @@ def test_ctrl_c_leaves_a_usable_run(tmp_path):
     assert json.loads((tmp_path / "run" / "metrics.json").read_text())["interrupted"] is True
 
 
+def test_ctrl_c_during_the_report_says_where_the_weights_are(tmp_path, monkeypatch, capsys):
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ta.report, "write_report", interrupted)
+    assert main(["train", "vae", "--epochs", "1", "--out", str(tmp_path / "run")]) == 130
+    assert "the trained weights are in" in capsys.readouterr().out
+    assert ta.load(tmp_path / "run").latent == 2
+
+
+def test_a_reader_that_goes_away_is_no_traceback(tmp_path):
+    command = f"{sys.executable} -m tinyae microscope vae | head -1; exit ${{PIPESTATUS[0]}}"
+    result = subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert result.stdout.startswith("One training step")
+    assert result.stderr == ""
+    assert result.returncode in (0, 141)
+
+
+def test_a_gaussian_whose_images_hardly_depend_on_z_gets_a_hint(tmp_path, capsys):
+    main(["train", "vae", "--epochs", "1", "--likelihood", "gaussian", "--out", str(tmp_path / "a")])
+    assert "--variance 0.02" in capsys.readouterr().out
+    main(["train", "vae", "--epochs", "1", "--out", str(tmp_path / "b")])
+    assert "--variance" not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("command", [[], ["train"], ["microscope"], ["lesson"]])
 def test_help_explains_and_shows_an_example(command, capsys):
     with pytest.raises(SystemExit) as stopped:
@@ -132,7 +159,7 @@ def test_help_explains_and_shows_an_example(command, capsys):
     assert stopped.value.code == 0
     printed = capsys.readouterr().out
     assert "usage: tinyae" in printed
-    assert not command or "example: tinyae" in printed
+    assert "example: tinyae" in printed
 
 
 def test_the_microscope_prints_the_step(capsys):

@@ -38,6 +38,11 @@ def test_the_primitive_shown_is_the_code():
         assert block in code
 
 
+def test_every_operation_is_listed():
+    listed = re.search(r"assign to it\.\n\n(.*?)\.\n", README, flags=re.S).group(1)
+    assert re.findall(r"`(\w+)`", listed) == list(ta.ops.registry)
+
+
 def test_every_file_that_is_named_exists():
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert links

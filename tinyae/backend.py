@@ -193,6 +193,13 @@ def _unplain(value):
     return np.array(value, dtype=np.uint64) if isinstance(value, list) else value
 
 
+def check_rng(stream):
+    """The random stream as it is.  Raises DtypeError for anything else: a seed, or another library's generator."""
+    if not isinstance(stream, Rng):
+        raise DtypeError("rng: not a random stream of tinyae.", got=type(stream).__name__, remedy="rng=ta.rng(seed)")
+    return stream
+
+
 def rng(seed=0):
     """A random stream from a seed: normal(shape), uniform(shape), bernoulli(p), permutation(n), stream(purpose, ...)."""
     return Rng(seed)

@@ -2,8 +2,10 @@
 
 import argparse
 import importlib.metadata
+import os
 import platform
 import shlex
+import signal
 import sys
 import time
 
@@ -36,13 +38,14 @@ def main(argv=None):
         print("tinyae: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output went away: head, less
-        sys.stderr.close()
-        return 0
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may the interpreter's last flush complain
+        return 128 + signal.SIGPIPE
 
 
 def parser():
     """The arguments of every command."""
     top = argparse.ArgumentParser(prog="tinyae", description="Backpropagation through autoencoders and variational autoencoders, line by line.")
+    top.epilog = "example: tinyae train vae"
     top.add_argument("--version", action="version", version=f"tinyae {ta.__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     add_train(commands)
@@ -54,7 +57,7 @@ def parser():
     add.add_argument("number", type=whole(0), metavar="N")
     add.add_argument("--fast", action="store_true", help="less training: seconds instead of half a minute")
     add.add_argument("--seed", type=whole(0), default=0, metavar="N", help="default 0")
-    add.add_argument("--out", metavar="DIR", help="folder for metrics and figures (default: counts up runs/lesson-N)")
+    add.add_argument("--out", type=folder, metavar="DIR", help="folder for metrics and figures (default: counts up runs/lesson-N)")
     add.set_defaults(run=lesson)
     return top
 
@@ -64,11 +67,21 @@ def add_train(commands):
     add = commands.add_parser(
         "train",
         help="train a model and write a report",
-        epilog="example: tinyae train vae --data mnist --latent 20 --hidden 400 --epochs 10.  Defaults marked * depend on the data set.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="example: tinyae train vae --data mnist --latent 20 --hidden 400 --epochs 10\n\ndefaults of the options marked *:\n" + defaults(),
     )
     add.add_argument("model", choices=MODELS)
-    add.add_argument("--data", default="digits", choices=ta.data.DATASETS, help="default digits, which is embedded; the others: see TINYAE_DATA")
-    add.add_argument("--binarisation", choices=ta.data.BINARISATIONS, help="of the grey values; default threshold for digits, else dynamic")
+    add.add_argument(
+        "--data",
+        default="digits",
+        choices=ta.data.DATASETS,
+        help="default digits, which is embedded; the others from the folder $TINYAE_DATA/NAME, or downloaded",
+    )
+    add.add_argument(
+        "--binarisation",
+        choices=ta.data.BINARISATIONS,
+        help="of the grey values; default threshold (digits) or dynamic, and grey where nothing is binary",
+    )
     add.add_argument("--likelihood", choices=LIKELIHOODS, help="of the VAE (default bernoulli)")
     add.add_argument("--variance", type=positive, metavar="V", help="of the gaussian likelihood (default 0.5: squared error + KL)")
     add.add_argument("--latent", type=whole(1), metavar="N", help="dimensions of the code *")
@@ -79,8 +92,17 @@ def add_train(commands):
     add.add_argument("--lr", type=positive, metavar="X", help="learning rate of Adam *")
     add.add_argument("--seed", type=whole(0), default=0, metavar="N", help="default 0")
     add.add_argument("--backend", default="numpy", choices=BACKENDS, help="default numpy")
-    add.add_argument("--out", metavar="DIR", help="folder of the run (default: counts up runs/MODEL-DATA-1, -2, ...)")
+    add.add_argument("--out", type=folder, metavar="DIR", help="folder of the run (default: counts up runs/MODEL-DATA-1, -2, ...)")
     add.set_defaults(run=train)
+
+
+def defaults():
+    """The defaults of each data set as options, a line each."""
+    lines = []
+    for name, settings in DEFAULTS.items():
+        options = {key: " ".join(map(str, value)) if isinstance(value, list) else value for key, value in settings.items()}
+        lines.append(f"  {name:<15}" + " ".join(f"--{key} {value}" for key, value in options.items() if key != "binarisation"))
+    return "\n".join(lines)
 
 
 def whole(least):
@@ -109,6 +131,13 @@ def positive(text):
     return value
 
 
+def folder(text):
+    """An argument type: the name of a folder."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("a folder needs a name")
+    return text
+
+
 def settings_of(arguments):
     """All settings of a training: what was given, else the default for the data set."""
     settings = {k: v for k, v in vars(arguments).items() if k not in ("run", "out")}
@@ -132,26 +161,34 @@ def train(arguments, command):
     model = ta.models.build({name: s[name] for name in names} | {"features": data.features}, ta.rng(s["seed"]).stream("weights"))
     run = Run(arguments.out, f"{s['model']}-{s['data']}", s | {"command": command, "versions": versions()})
     print(f"{s['model']} on {data.name} ({len(data)} images, {s['binarisation']}), {sum(p.size for p in model.parameters()):,} parameters")
-    history = ta.fit(model, data, test=test, epochs=s["epochs"], batch_size=s["batch"], lr=s["lr"], seed=s["seed"], run=run)
-    metrics = measure(model, data, test, s, history) | {"wall_seconds": round(time.perf_counter() - start, 2)}
-    run.write_metrics(metrics)
-    if len(history):
-        ta.report.write_report(run.folder, model=model, rows=history.rows, train=data, test=test, config=run.config, metrics=metrics)
+    try:
+        history = ta.fit(model, data, test=test, epochs=s["epochs"], batch_size=s["batch"], lr=s["lr"], seed=s["seed"], run=run)
+    except BaseException:
+        run.discard()
+        raise
+    try:
+        metrics = measure(model, data, test, s, history) | {"wall_seconds": round(time.perf_counter() - start, 2)}
+        run.write_metrics(metrics)
+        if len(history):
+            ta.report.write_report(run.folder, model=model, rows=history.rows, train=data, test=test, config=run.config, metrics=metrics)
+    except KeyboardInterrupt:
+        print(f"interrupted before the report was made; the trained weights are in {run.folder}: ta.load({str(run.folder)!r})")
+        return 130
     summarise(metrics, run, history)
     return 130 if history.interrupted else 0
 
 
 def measure(model, data, test, s, history):
     """The content of metrics.json, without the time."""
-    terms = {}
+    terms, draws = {}, {}
     for part in (test, data):
-        draws = max(1, EVALUATED // len(part)) if s["model"] == "vae" else 1
-        terms[part.split] = ta.evaluation.evaluate(model, part, rng=ta.rng(s["seed"]).stream("metrics", part.split), draws=draws)
+        draws[part.split] = max(1, EVALUATED // len(part)) if s["model"] == "vae" else 1
+        terms[part.split] = ta.evaluation.evaluate(model, part, rng=ta.rng(s["seed"]).stream("metrics", part.split), draws=draws[part.split])
     units = "nats per example" if s["model"] == "vae" else "squared error: loss per example, mse per feature"
     if s["likelihood"] == "bernoulli" and s["binarisation"] == "grey":
         units += " (a cross entropy of grey values, not a likelihood)"
     names = ("binarisation", "likelihood", "seed", "backend")
-    done = {"epochs": len(history), "interrupted": history.interrupted, "versions": versions()}
+    done = {"draws": draws, "epochs": len(history), "interrupted": history.interrupted, "versions": versions()}
     return terms | {"units": units} | {name: s[name] for name in names} | done
 
 
@@ -166,8 +203,8 @@ def summarise(metrics, run, history):
         print(f"interrupted after {len(history)} whole epochs; the weights of that moment are kept")
     terms = "  ".join(f"{name} {value:.4g}" for name, value in metrics["test"].items() if name != "loss" or len(metrics["test"]) == 2)
     print(f"test split: {terms}  ({metrics['units']}, {metrics['binarisation']})")
-    if metrics["test"].get("kl", 1) < 0.5 and len(history):
-        print("the KL is nearly 0: the posterior has collapsed onto the prior, the images ignore z; gaussian: try --variance 0.02")
+    if metrics["likelihood"] == "gaussian" and metrics["test"]["kl"] < 1:
+        print("the KL is small: the images hardly depend on z; a smaller variance, --variance 0.02 say, gives the squared error more weight")
     print(f"wall time {metrics['wall_seconds']:.1f} s")
     print(f"report: {run.folder / 'report.html'}" if len(history) else f"run: {run.folder} (no report: no epoch was finished)")
 

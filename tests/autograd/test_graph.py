@@ -181,6 +181,28 @@ def test_adding_in_place_makes_a_new_tensor():
     assert y.numpy().tolist() == [2]
 
 
+def test_a_step_by_hand_changes_the_leaf_under_no_grad_and_is_refused_outside(backend):
+    x = leaf(1.0, 2.0)
+    (x * x).sum().backward()
+    with ta.no_grad():
+        same = x
+        x -= 0.1 * x.grad
+    assert x is same
+    np.testing.assert_allclose(x.numpy(), [0.8, 1.6])
+    assert x.requires_grad
+    with pytest.raises(GraphError, match="changed in place while operations are recorded"):
+        x *= 2.0
+
+
+def test_an_in_place_change_between_forward_and_backward_is_noticed():
+    x = leaf(1.0, 2.0)
+    y = (x * x).sum()
+    with ta.no_grad():
+        x += 1.0
+    with pytest.raises(GraphError, match="was changed"):
+        y.backward()
+
+
 def test_no_grad_is_a_switch_of_each_thread():
     x, recorded = leaf(1.0), []
     with ta.no_grad():
@@ -235,6 +257,7 @@ def test_stepping_through_backward_gives_the_same_bits():
 @pytest.mark.parametrize(
     ("use", "error", "says"),
     [
+        (lambda x: x * [1.0, 2.0], DtypeError, "a list is not an array"),
         (lambda x: bool(x), DtypeError, "a branch on a value"),
         (lambda x: np.exp(x), TypeError, "Tensor"),
         (lambda x: np.asarray(x), DtypeError, "met a NumPy function"),

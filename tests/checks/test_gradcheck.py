@@ -96,6 +96,12 @@ def test_a_wrong_second_derivative_under_a_right_first_one_is_caught(own):
         gradcheck(frozen, x, order=2)
 
 
+def test_a_function_that_returns_no_tensor_is_told_so():
+    model = ta.models.VAE(4, 1, (3,), rng=ta.rng(0)).astype("float64")
+    with pytest.raises(GradientError, match="one Tensor"):
+        gradcheck(lambda: model.loss(np.ones((2, 4)), noise=np.ones((2, 1))), model)
+
+
 def test_float32_is_refused():
     with pytest.raises(GradientError, match="must be float64"):
         gradcheck(ops.exp, [np.ones(2, np.float32)])

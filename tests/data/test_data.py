@@ -173,6 +173,7 @@ def test_when_no_mirror_helps_the_error_says_what_to_do_and_keeps_nothing(small_
     with pytest.raises(DataError, match=r"TINYAE_DATA=DIR") as caught:
         ta.data.load("mnist")
     assert "no route to host" in str(caught.value)
+    assert str(small_mnist) in str(caught.value)  # where it was looked for
     assert list((sources.cache() / "mnist").iterdir()) == []
 
 

@@ -207,6 +207,8 @@ def test_float64_images_do_not_widen_a_float32_model():
         (np.full((3, 12), np.nan, np.float32), DataError, "NaN"),
         (np.full((3, 12), np.inf, np.float32), DataError, "infinite"),
         ([[0.0] * 12], DtypeError, "takes an array"),
+        (np.zeros((0, 12), np.float32), ShapeError, "does not fit"),
+        (np.zeros((3, 12), np.complex64), DtypeError, "real numbers"),
     ],
 )
 def test_images_that_do_not_fit_are_refused(x, error, says):
@@ -229,6 +231,7 @@ def test_a_gaussian_likelihood_takes_any_finite_value():
         ({"latent": 0}, "latent: a size"),
         ({"latent": 1.5}, "latent: a size"),
         ({"hidden": (4, 0)}, "hidden: a size"),
+        ({"hidden": 8}, r"expected  hidden=\(64,\)"),
         ({"likelihood": "poisson"}, "unknown likelihood 'poisson'"),
         ({"variance": 0.1}, "only the gaussian"),
         ({"likelihood": "gaussian", "variance": 0.0}, "positive"),
@@ -244,6 +247,11 @@ def test_noise_is_asked_for_and_looked_at():
     model = ta.models.VAE(12, 2, rng=ta.rng(0))
     with pytest.raises(ArgumentError, match="noise is an input"):
         model.loss(binary(3).astype(np.float32))
+    for wrong in (3, np.random.default_rng(0)):
+        with pytest.raises(DtypeError, match=r"rng=ta\.rng\(seed\)"):
+            model.loss(binary(3).astype(np.float32), rng=wrong)
+    with pytest.raises(ArgumentError, match="n: a size"):
+        model.sample(-1, rng=ta.rng(0))
     with pytest.raises(ShapeError, match=r"\(\.\.\., 3, 2\)"):
         model.loss(binary(3).astype(np.float32), noise=np.zeros((2, 2), np.float32))
 

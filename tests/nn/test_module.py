@@ -8,7 +8,7 @@ import pytest
 import tinyae as ta
 from tinyae import nn
 from tinyae.backend import to_numpy
-from tinyae.errors import ArgumentError, ShapeError
+from tinyae.errors import ArgumentError, DtypeError, ShapeError
 
 
 class Net(nn.Module):
@@ -87,6 +87,14 @@ def test_initial_weights_have_the_variance_of_their_source(initialiser, variance
     assert abs(w.mean()) < 5 * math.sqrt(variance / n)
     assert abs(w.var() / variance - 1) < 5 * math.sqrt(0.8 / n)  # a uniform's variance of squares is 4/5 of its variance squared
     assert w.dtype == np.float32
+
+
+def test_parameters_stay_floating_point_numbers():
+    net = Net()
+    for dtype in ("int32", "float16"):
+        with pytest.raises(DtypeError, match="float32 or float64"):
+            net.astype(dtype)
+    assert {p.dtype for p in net.parameters()} == {np.dtype("float32")}
 
 
 def test_layers_without_a_size_are_refused():

@@ -69,6 +69,9 @@ def test_methods_are_the_operations():
     np.testing.assert_allclose(t.exp().log().sqrt().numpy(), np.sqrt(values))
     np.testing.assert_allclose([row.sum().item() for row in t], values.sum(1))
     assert (t > 2).tolist() == (values > 2).tolist()
+    assert (t == 2).tolist() == (values == 2).tolist()
+    assert (t != t).tolist() == [[False] * 3] * 2
+    assert len({t, t}) == 1
 
 
 def test_a_tensor_may_be_an_index():
@@ -101,6 +104,7 @@ def test_shapes_that_do_not_fit_are_explained_with_the_users_line():
         ops.matmul(a, b)
     text = str(caught.value)
     assert text.startswith("matmul: ")
+    assert "matmul: matmul" not in text
     assert "got       a (2, 3), b (4, 5)" in text
     assert "test_values.py:" in text
     assert "ops.matmul(a, b)" in text

@@ -118,6 +118,10 @@ def test_what_cannot_be_trained_is_refused():
     p = nn.Parameter(np.ones(2))
     with pytest.raises(GraphError, match="no parameters"):
         ta.optim.Adam([])
+    with pytest.raises(DtypeError, match=r"pass model\.parameters"):
+        ta.optim.Adam(nn.Linear(2, 2, rng=ta.rng(0)))
+    with pytest.raises(GraphError, match="no parameter has a gradient"):
+        ta.optim.Adam([nn.Parameter(np.ones(2))]).step()
     with pytest.raises(GraphError, match="given twice"):
         ta.optim.Adam([p, p])
     with pytest.raises(GraphError, match="only leaves"):

@@ -96,6 +96,8 @@ class Primitive:
 
     def record(self, args, attributes):
         """Compute on the Tensors' arrays, and note in the graph how to come back."""
+        if any(isinstance(arg, (list, tuple)) for arg in args):
+            raise DtypeError(f"{self.name}: a list is not an array.", at=show(caller()), remedy="wrap it: ta.Tensor([...])")
         y = self.compute([arg.data if isinstance(arg, Tensor) else arg for arg in args], attributes)
         mask = 0
         if state.recording:
@@ -148,7 +150,8 @@ class Primitive:
         names = [f"{self.inputs[0]}[{i}]" for i in range(len(arrays))] if self.variadic else self.inputs
         expected = f"{', '.join(self.inputs)}: {self.shapes}" if self.shapes else None
         got = ", ".join(f"{n} {a.shape}" if hasattr(a, "shape") else f"{n} {type(a).__name__}" for n, a in zip(names, arrays, strict=False))
-        return kind(f"{self.name}: {str(error).rstrip('.')}.", expected=expected, got=got, at=show(caller()))
+        rule = str(error).removeprefix(f"{self.name}: ").rstrip(".")
+        return kind(f"{self.name}: {rule}.", expected=expected, got=got, at=show(caller()))
 
     def vjp(self, *inputs, formula=None):
         """Register a rule for `inputs` (names; "*arrays" for a variadic input).  Several names: it returns a tuple."""

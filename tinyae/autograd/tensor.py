@@ -10,6 +10,8 @@ class Tensor:
     """An array with a place in the graph.
 
     data: an array of any backend; lists and Python numbers become float32.  requires_grad: whether a gradient is wanted.
+    Change the values through `assign` or an optimiser: a graph that still needs the old ones then refuses to run backward.
+    What is written straight into `data` is not seen.
     grad: after `backward()`, the gradient as an array of data's shape and dtype (None before).
     """
 

@@ -45,6 +45,8 @@ def gradcheck(f, inputs, *, rtol=1e-6, atol=1e-9, seed=0, order=1):
     for name, leaf in named.items():
         if leaf.dtype != np.float64:
             raise GradientError(f"gradcheck: {name} must be float64.", got=leaf.dtype, remedy="model.astype('float64') and float64 data")
+    if not isinstance(call(), Tensor):
+        raise GradientError("gradcheck: the function must return one Tensor.", got=type(call()).__name__, remedy="return terms.loss, say")
     leaves, rng = list(named.values()), np.random.default_rng(seed)
     outputs = lambda: [call()]  # noqa: E731
     if order == 2:

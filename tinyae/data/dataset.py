@@ -4,15 +4,15 @@ import functools
 
 import numpy as np
 
+from tinyae.backend import check_rng, to_device
 from tinyae.backend import rng as make_rng
-from tinyae.backend import to_device
 from tinyae.errors import ArgumentError, DataError
 
 BINARISATIONS = {
     "threshold": "1 where the grey value is above 0.5",
     "dynamic": "1 with the grey value as its probability, drawn anew for each batch",
     "static": "1 with the grey value as its probability, drawn once, the same for every run",
-    "grey": "grey values in [0, 1]; their cross entropy is not a likelihood of binary data",
+    "grey": "none: grey values in [0, 1]",
 }
 
 
@@ -26,6 +26,8 @@ class Dataset:
     def __init__(self, name, split, pixels, labels, image_shape, scale, binarisation="grey"):
         if binarisation not in BINARISATIONS:
             raise ArgumentError(f"unknown binarisation {binarisation!r}.", expected="one of " + ", ".join(BINARISATIONS))
+        if not len(pixels):
+            raise DataError(f"{name} {split}: there are no images.")
         if len(pixels) != len(labels):
             raise DataError(f"{name} {split}: as many labels as images are needed.", got=f"{len(pixels)} images, {len(labels)} labels")
         self.name, self.split, self.pixels, self.labels = name, split, pixels, labels
@@ -60,7 +62,7 @@ class Dataset:
         if size < 1:
             raise ArgumentError("batches: the size must be 1 or more.", got=size)
         shuffle = rng is not None if shuffle is None else shuffle
-        rng = make_rng(0).stream("batches", self.name, self.split) if rng is None else rng
+        rng = make_rng(0).stream("batches", self.name, self.split) if rng is None else check_rng(rng)
         order = rng.permutation(len(self)) if shuffle else None
         for start in range(0, len(self), size):
             rows = slice(start, start + size) if order is None else order[start : start + size]

@@ -68,13 +68,17 @@ def _digits(split, binarisation):
 def _part(name, part):
     """The array of one idx file, from the first place that has it."""
     axes, md5 = (3 if "images" in part else 1), SOURCES[name].checksums[part]
-    folders = [pathlib.Path(os.environ["TINYAE_DATA"]) / name] if os.environ.get("TINYAE_DATA") else []
-    folders.append(cache() / name)
-    for folder in folders:
+    for folder in places(name):
         for path in (folder / f"{part}.gz", folder / part):
             if path.exists():
                 return read_idx(path, axes, md5)
     return _download(name, part, axes, md5)
+
+
+def places(name):
+    """The folders in which the files of a data set are looked for."""
+    given = os.environ.get("TINYAE_DATA")
+    return [*([pathlib.Path(given) / name] if given else []), cache() / name]
 
 
 def cache():
@@ -98,11 +102,11 @@ def _download(name, part, axes, md5):
             path.replace(path.with_name(f"{part}.gz"))
             return array
         except (OSError, ValueError) as error:
-            failures.append(f"{mirror}: {one_line(error)[:120]}")
+            failures.append(f"{mirror}: {type(error).__name__}: {one_line(error).split(' (')[0]}")
             if path is not None:
                 path.unlink(missing_ok=True)
     raise DataError(
-        f"{name}: {part}.gz was not found and could not be downloaded.",
+        f"{name}: {part}.gz is neither in {' nor in '.join(map(str, places(name)))}, nor could it be downloaded.",
         got="; ".join(failures),
         remedy=f"put the four idx files of {name} into a folder DIR/{name} and set TINYAE_DATA=DIR",
     )

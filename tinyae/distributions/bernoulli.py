@@ -11,6 +11,9 @@ class Bernoulli:
     def __init__(self, logits):
         self.logits = logits
 
+    def __repr__(self):
+        return f"Bernoulli(logits {self.logits.shape})"
+
     @property
     def mean(self):
         """The probability of a 1, (..., D)."""

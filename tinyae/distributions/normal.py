@@ -15,6 +15,9 @@ class Normal:
     def __init__(self, mean, log_variance):
         self.mean, self.log_variance = mean, log_variance
 
+    def __repr__(self):
+        return f"Normal(mean {getattr(self.mean, 'shape', ())}, log_variance {getattr(self.log_variance, 'shape', ())})"
+
     @property
     def standard_deviation(self):
         """exp(log_variance / 2)."""

@@ -57,7 +57,7 @@ def _scale(model):
 
 
 def _architecture(model, test):
-    caption = "The network. Beside each arrow stands the shape of what flows there; N is the number of images in a batch."
+    caption = "The network. Beside the arrows stand the shapes of what flows there; N is the number of images in a batch."
     widths = ", ".join(map(str, model.config["hidden"]))
     middle = "a code" if model.likelihood is None else "mean and log-variance; with noise they give z"
     alt = (
@@ -69,11 +69,13 @@ def _architecture(model, test):
 
 def _learning_curves(model, rows, train, test):
     splits = f"{len(train):,} training images (solid) and {len(test):,} test images (dashed)"
+    measured = "Training: the mean over an epoch, while the weights move; test: after the epoch."
     if model.likelihood is None:
-        term, caption = "mse", f"Mean squared error per feature after each epoch, for {splits}."
+        term, caption = "mse", f"Mean squared error per feature, for {splits}. {measured}"
     else:
         term = "negative_elbo"
-        caption = f"The terms after each epoch, for {splits}, in nats per example: negative ELBO = reconstruction + KL. Each axis has its own scale."
+        terms = f"negative ELBO = reconstruction + KL, in nats per example, for {splits}"
+        caption = f"The terms over the epochs: {terms}. {measured} Each axis has its own scale."
     first, last = rows[0], rows[-1]
     ends = [
         f"{split} from {first[f'{split}_{term}']:.3g} to {last[f'{split}_{term}']:.3g}" for split in ("train", "test") if f"{split}_{term}" in last

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from tinyae.autograd import Tensor, no_grad
 from tinyae.backend import rng as make_rng
-from tinyae.models.parts import as_rows, check_sizes
+from tinyae.models.parts import as_rows, as_widths, check_sizes
 from tinyae.nn import Module, mlp
 from tinyae.ops.arithmetic import square
 
@@ -26,7 +26,7 @@ class Autoencoder(Module):
     likelihood = None
 
     def __init__(self, features, latent=2, hidden=(64,), activation="relu", *, rng=None):
-        hidden = tuple(hidden)
+        hidden = as_widths(hidden)
         check_sizes(features=features, latent=latent, hidden=hidden)
         rng = make_rng(0) if rng is None else rng
         self.config = {"model": "autoencoder", "features": features, "latent": latent, "hidden": hidden, "activation": activation}

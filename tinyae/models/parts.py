@@ -60,6 +60,13 @@ def check_sizes(**sizes):
                 raise ArgumentError(f"{name}: a size must be a whole number, 1 or more.", got=repr(value))
 
 
+def as_widths(hidden):
+    """`hidden` as a tuple of widths.  Raises ArgumentError for what is no sequence."""
+    if not isinstance(hidden, (tuple, list)):
+        raise ArgumentError("hidden: a sequence of widths is needed.", expected="hidden=(64,) or hidden=(512, 256)", got=f"hidden={hidden!r}")
+    return tuple(hidden)
+
+
 def as_rows(x, features, dtype, low=-math.inf, high=math.inf):
     """The batch x, (N, ...) with `features` entries an example, as (N, features) of the model's dtype.
 
@@ -68,7 +75,9 @@ def as_rows(x, features, dtype, low=-math.inf, high=math.inf):
     """
     if not isinstance(x, Tensor) and not is_array(x):
         raise DtypeError("a model takes an array (N, features).", got=type(x).__name__, at=show(caller()))
-    if x.ndim < 2 or math.prod(x.shape[1:]) != features:
+    if x.dtype.kind not in "fiub":
+        raise DtypeError("images are real numbers.", got=f"dtype {x.dtype}", at=show(caller()))
+    if x.ndim < 2 or math.prod(x.shape[1:]) != features or not len(x):
         raise ShapeError("the batch does not fit the model.", expected=f"(N, {features})", got=x.shape, at=show(caller()))
     values = x.data if isinstance(x, Tensor) else x
     if isinstance(values, np.ndarray):
@@ -80,8 +89,6 @@ def as_rows(x, features, dtype, low=-math.inf, high=math.inf):
 
 def check_values(x, low, high):
     """Raise DataError unless every entry of the NumPy array x is finite and within [low, high]."""
-    if x.size == 0:
-        return
     smallest, largest = x.min(), x.max()
     if not (np.isfinite(smallest) and np.isfinite(largest)):
         raise DataError("the images hold NaN or infinite values.", at=show(caller()), remedy="clean the data first")

@@ -1,11 +1,12 @@
 """The variational autoencoder.  Kingma & Welling 2014; Rezende, Mohamed & Wierstra 2014."""
 
 from tinyae.autograd import no_grad
+from tinyae.backend import check_rng
 from tinyae.backend import rng as make_rng
 from tinyae.distributions import Normal
 from tinyae.distributions.normal import STANDARD_NORMAL, kl_divergence
 from tinyae.errors import ArgumentError, ShapeError, caller, show
-from tinyae.models.parts import LIKELIHOODS, Terms, as_rows, check_sizes
+from tinyae.models.parts import LIKELIHOODS, Terms, as_rows, as_widths, check_sizes
 from tinyae.nn import Module, mlp
 
 
@@ -18,7 +19,7 @@ class VAE(Module):
     """
 
     def __init__(self, features, latent=2, hidden=(64,), likelihood="bernoulli", activation="relu", variance=None, *, rng=None):
-        hidden = tuple(hidden)
+        hidden = as_widths(hidden)
         check_sizes(features=features, latent=latent, hidden=hidden)
         if likelihood not in LIKELIHOODS:
             raise ArgumentError(f"unknown likelihood {likelihood!r}.", expected="one of " + ", ".join(LIKELIHOODS))
@@ -67,7 +68,7 @@ class VAE(Module):
                 raise ArgumentError(
                     "noise is an input of a VAE.", expected="noise= or rng=", at=show(caller()), remedy="model.loss(x, rng=ta.rng(0))"
                 )
-            return rng.normal((n, self.latent), self.decoder[-1].weight.dtype)
+            return check_rng(rng).normal((n, self.latent), self.decoder[-1].weight.dtype)
         if tuple(noise.shape[-2:]) != (n, self.latent):
             raise ShapeError("the noise does not fit.", expected=f"(..., {n}, {self.latent})", got=noise.shape, at=show(caller()))
         return noise
@@ -79,5 +80,6 @@ class VAE(Module):
 
     def sample(self, n, rng=None, noise=None):
         """The means of p(x | z) for n draws z of the prior, an array (n, D).  noise: (n, J), or drawn from `rng`."""
+        check_sizes(n=n)
         with no_grad():
             return self.likelihood(self.decode(self.draw_noise(n, noise, rng))).mean.data

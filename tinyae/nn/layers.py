@@ -3,6 +3,7 @@
 import itertools
 import math
 
+from tinyae.backend import check_rng
 from tinyae.errors import ArgumentError
 from tinyae.nn.initialisers import lecun_uniform
 from tinyae.nn.module import Module, Parameter
@@ -19,7 +20,7 @@ class Linear(Module):
     def __init__(self, inputs, outputs, *, rng, bias=True, initialiser=lecun_uniform):
         if inputs < 1 or outputs < 1:
             raise ArgumentError("Linear: a layer has at least one input and one output.", got=f"Linear({inputs}, {outputs})")
-        self.weight = Parameter(initialiser(rng, (outputs, inputs)))
+        self.weight = Parameter(initialiser(check_rng(rng), (outputs, inputs)))
         bound = 1 / math.sqrt(inputs)
         self.bias = Parameter(rng.uniform((outputs,), -bound, bound)) if bias else None
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from tinyae.autograd import Tensor
 from tinyae.backend import array_module, module_named, to_device, to_numpy, using
-from tinyae.errors import ArgumentError, ShapeError
+from tinyae.errors import ArgumentError, DtypeError, ShapeError
 
 
 class Parameter(Tensor):
@@ -26,6 +26,9 @@ class Module:
 
     def __call__(self, *args, **kwargs):
         return self.forward(*args, **kwargs)
+
+    def __repr__(self):
+        return f"{type(self).__name__}({sum(p.size for p in self.parameters()):,} parameters)"
 
     def children(self):
         """(name, module or parameter) of the direct parts, in the order of their assignment."""
@@ -86,6 +89,8 @@ class Module:
 
     def astype(self, dtype):
         """Convert every parameter to `dtype` (float32 or float64).  Make the optimiser afterwards."""
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise DtypeError("astype: parameters are float32 or float64.", got=np.dtype(dtype))
         for parameter in self.parameters():
             self._replace(parameter, parameter.data.astype(dtype))
         return self

@@ -1,6 +1,8 @@
 """The one table that gives Tensor its operators and methods."""
 
 from tinyae.autograd import Tensor, backward
+from tinyae.autograd.graph import state
+from tinyae.errors import GraphError, caller, show
 from tinyae.ops import activations, arithmetic, exponential, indexing, linear_algebra, reductions, shapes
 
 
@@ -54,6 +56,24 @@ def mean(self, axis=None, keepdims=False):
     return reductions.mean(self, axis=axis, keepdims=keepdims)
 
 
+def in_place(operation):
+    """The operator for `tensor <operator>= other`: a leaf is overwritten (under no_grad), anything else makes a new Tensor."""
+
+    def operate(self, other):
+        if self.node is not None or not self.requires_grad:
+            return operation(self, other)
+        if state.recording:
+            raise GraphError(
+                "a leaf that requires a gradient was changed in place while operations are recorded.",
+                at=show(caller()),
+                remedy="with ta.no_grad(): p -= lr * p.grad; or write p = p - ... for a new Tensor",
+            )
+        self.assign(operation(self.data, other.data if isinstance(other, Tensor) else other))
+        return self
+
+    return operate
+
+
 def operator(operation):
     """The operator for `tensor <operator> other`."""
     return lambda self, other: operation(self, other)
@@ -74,7 +94,8 @@ BINARY = {
 }
 OPERATORS = {f"__{name}__": operator(operation) for name, operation in BINARY.items()}
 OPERATORS |= {f"__r{name}__": reflected(operation) for name, operation in BINARY.items()}
-OPERATORS |= {name: compared(name) for name in ("__lt__", "__le__", "__gt__", "__ge__")}
+OPERATORS |= {f"__i{name}__": in_place(operation) for name, operation in BINARY.items()}
+OPERATORS |= {name: compared(name) for name in ("__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__")}
 OPERATORS |= {"__neg__": method(arithmetic.negative), "__getitem__": getitem}
 METHODS = {
     "T": property(shapes.transpose),

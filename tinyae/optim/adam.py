@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from tinyae.backend import to_numpy
-from tinyae.errors import ArgumentError, ShapeError
+from tinyae.errors import ArgumentError, GraphError, ShapeError
 from tinyae.optim.flat import FlatParameters
 
 CHUNK = 65_536  # entries a pass: the five arrays of a chunk stay in a core's cache
@@ -43,6 +43,8 @@ class Adam:
         """Change every parameter that has a gradient, in place."""
         flat = self.flat
         present = flat.collect()
+        if not any(present):
+            raise GraphError("Adam.step: no parameter has a gradient.", remedy="call loss.backward() before")
         self.steps = [t + has for t, has in zip(self.steps, present, strict=True)]
         for start, end, t in self._runs(present):
             width = min(CHUNK, end - start) if flat.xp is np else end - start

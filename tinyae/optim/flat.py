@@ -10,6 +10,8 @@ class FlatParameters:
     """Parameters packed end to end: each becomes a view of `values`, and its gradient is written into `gradients`."""
 
     def __init__(self, parameters):
+        if hasattr(parameters, "named_parameters"):
+            raise DtypeError("optimiser: it takes parameters, not a model.", remedy="pass model.parameters()")
         self.parameters = list(parameters)
         if not self.parameters:
             raise GraphError("optimiser: there are no parameters to train.", remedy="pass model.parameters()")

@@ -50,6 +50,7 @@ def render(*, model, rows, train, test, config, metrics, figures):
         grey=test.binarisation == "grey" and _likelihood(model) == "bernoulli",
         command=config.get("command"),
         train_from_history="train" not in metrics,
+        draws=metrics.get("draws") if model.likelihood is not None else None,
         terms=_terms(model, rows, metrics),
         settings=_settings(config, metrics),
         versions=metrics.get("versions") or config.get("versions", {}),

@@ -2,6 +2,8 @@
 
 import time
 
+import numpy as np
+
 from tinyae.backend import rng as make_rng
 from tinyae.data import as_dataset
 from tinyae.errors import ArgumentError, DataError
@@ -35,14 +37,16 @@ def fit(model, data, *, test=None, epochs=20, batch_size=128, lr=1e-3, optimizer
     streams, history, start, saved = make_rng(seed), History(), time.perf_counter(), time.perf_counter()
     with graceful_interrupt() as interrupt, Progress(epochs, progress) as show:
         for epoch in range(1, epochs + 1):
-            train_terms = train_epoch(model, data, optimizer, batch_size, streams, epoch, interrupt)
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is reported below
+                train_terms = train_epoch(model, data, optimizer, batch_size, streams, epoch, interrupt)
             if interrupt.asked:
                 history.interrupted = True
                 break
             test_terms = {} if test is None else evaluate(model, test, rng=streams.stream("test"))
             row = history.add(epoch, train_terms, test_terms, time.perf_counter() - start)
-            if not row["train_loss"] < float("inf"):
-                raise DataError(f"the loss is not a finite number after epoch {epoch}.", remedy="a smaller learning rate: lr=, --lr")
+            if not abs(row["train_loss"]) < float("inf"):
+                remedy = "a smaller learning rate (lr=, --lr), or a larger variance of a gaussian likelihood"
+                raise DataError(f"the loss is not a finite number after epoch {epoch}.", remedy=remedy)
             show.epoch(row)
             if run is not None and time.perf_counter() - saved > SECONDS_BETWEEN_CHECKPOINTS:
                 run.write_progress(model, optimizer, history)

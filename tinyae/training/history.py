@@ -16,6 +16,10 @@ class History:
     def __len__(self):
         return len(self.rows)
 
+    def __repr__(self):
+        last = ", ".join(f"{name} {value:.4g}" for name, value in self.rows[-1].items()) if self.rows else "nothing yet"
+        return f"History({len(self)} rows; last: {last})"
+
     def add(self, epoch, train, test, seconds):
         """A row from the terms of both splits (test may be empty)."""
         terms = {f"train_{name}": value for name, value in train.items()} | {f"test_{name}": value for name, value in test.items()}

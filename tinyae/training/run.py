@@ -21,12 +21,20 @@ class Run:
         self.folder = pathlib.Path(folder)
         if (self.folder / "config.json").exists():
             raise RunError(f"{self.folder}: it holds a run already.", remedy="choose another folder")
+        self.made = not self.folder.exists()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"{self.folder}: the folder cannot be made.", got=str(error)) from error
         self.config = config
         write_json(self.folder / "config.json", config)
+
+    def discard(self):
+        """Take back what was written at the start, if nothing was trained: a failed run leaves no half-written folder."""
+        if not (self.folder / "checkpoint.safetensors").exists():
+            (self.folder / "config.json").unlink(missing_ok=True)
+            if self.made and not any(self.folder.iterdir()):
+                self.folder.rmdir()
 
     def write_progress(self, model, optimizer, history):
         """history.csv, and a checkpoint: weights, optimiser, and the epoch from which every random stream follows."""
