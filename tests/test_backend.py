@@ -17,6 +17,9 @@ def test_new_arrays_are_made_on_the_backend_in_use(backend):
     made = ta.Tensor([1.0, 2.0]).data
     assert backends.array_module(made) is backends.module_named(backend)
     assert made.dtype == np.float32
+    given = ta.nn.Parameter(np.ones(3)).data  # an array from the host goes there too
+    assert backends.array_module(given) is backends.module_named(backend)
+    assert given.dtype == np.float64
 
 
 def test_using_goes_back_even_after_an_error():
@@ -88,7 +91,7 @@ def test_a_stream_goes_on_from_its_saved_state():
 
 def test_every_backend_gets_the_same_numbers(backend):
     found = [backends.to_numpy(x) for x in (ta.rng(1).normal((4, 3)), ta.rng(1).uniform((4,), -2, 2))]
-    p = backends.as_array(np.linspace(0, 1, 50, dtype=np.float32))
+    p = backends.to_device(np.linspace(0, 1, 50, dtype=np.float32))
     found.append(backends.to_numpy(ta.rng(2).bernoulli(p)))
     with ta.using("numpy"):
         expected = [ta.rng(1).normal((4, 3)), ta.rng(1).uniform((4,), -2, 2), ta.rng(2).bernoulli(np.linspace(0, 1, 50, dtype=np.float32))]

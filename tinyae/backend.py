@@ -99,16 +99,14 @@ def is_array(x):
 
 
 def as_array(value, dtype=None):
-    """`value` as an array: arrays as they are, Python numbers and lists on the backend in use.
+    """`value` as an array on the backend in use; an array that lies on a device stays there.
 
     Python floats become float32, so that a constant never widens a float32 network; NumPy arrays keep their dtype.
     """
-    if is_array(value):
+    if is_array(value) and not isinstance(value, np.ndarray):
         return value if dtype is None or value.dtype == dtype else value.astype(dtype)
-    if isinstance(value, np.generic):
-        return np.asarray(value, dtype=dtype)
     array = np.asarray(value, dtype=dtype)
-    if dtype is None and array.dtype == np.float64:
+    if dtype is None and array.dtype == np.float64 and not isinstance(value, (np.ndarray, np.generic)):
         array = array.astype(np.float32)
     if array.dtype.kind not in "fiub":
         raise DtypeError("not numeric.", expected="numbers", got=f"{type(value).__name__} of dtype {array.dtype}")

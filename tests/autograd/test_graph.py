@@ -9,12 +9,12 @@ import pytest
 
 import tinyae as ta
 from tinyae import ops
-from tinyae.backend import as_array, to_numpy
+from tinyae.backend import to_device, to_numpy
 from tinyae.errors import ArgumentError, DtypeError, GraphError, ShapeError
 
 
 def leaf(*values):
-    return ta.Tensor(as_array(np.array(values)), requires_grad=True)
+    return ta.Tensor(to_device(np.array(values)), requires_grad=True)
 
 
 def test_an_input_used_twice_gets_both_gradients(backend):

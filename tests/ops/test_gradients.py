@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 
 import tinyae as ta
-from tinyae.backend import as_array, to_numpy
+from tinyae import backend as backends
+from tinyae.backend import to_device, to_numpy
 from tinyae.checks import GradientError, gradcheck, strategies
 
 PRIMITIVES = list(ta.ops.registry.values())
@@ -21,7 +22,9 @@ every_rule = pytest.mark.parametrize(("operation", "rule"), RULES, ids=lambda x:
 def on_backend(case):
     """Inputs and index arrays as arrays of the backend in use."""
     values, attributes = case
-    return [as_array(v) for v in values], {k: as_array(v) if isinstance(v, np.ndarray) else v for k, v in attributes.items()}
+    values = [to_device(v) for v in values]
+    assert all(backends.array_module(v) is backends.module_named(backends.current()) for v in values)
+    return values, {k: to_device(v) if isinstance(v, np.ndarray) else v for k, v in attributes.items()}
 
 
 @every_primitive
@@ -85,7 +88,7 @@ def test_float32_stays_float32_and_agrees_with_float64(operation, backend, data)
     for dtype in (np.float32, np.float64):
         inputs = [ta.Tensor(v.astype(dtype), requires_grad=True) for v in values]
         y = operation(*inputs, **attributes)
-        gradients = ta.grad(y, inputs, as_array(np.ones(y.shape, dtype)))
+        gradients = ta.grad(y, inputs, to_device(np.ones(y.shape, dtype)))
         assert [x.dtype for x in (y, *gradients)] == [dtype] * (1 + len(inputs))
         assert [g.shape for g in gradients] == [x.shape for x in inputs]
         results[dtype] = [to_numpy(x.data) for x in (y, *gradients)]
@@ -149,7 +152,7 @@ def test_a_fused_primitive_equals_its_composed_twin(operation, backend, data):
     for function in (operation, operation.composed):
         inputs = [ta.Tensor(v, requires_grad=True) for v in values]
         y = function(*inputs, **attributes)
-        weights = as_array(np.linspace(1, 2, y.size).reshape(y.shape))
+        weights = to_device(np.linspace(1, 2, y.size).reshape(y.shape))
         first = ta.grad(y, inputs, ta.Tensor(weights), create_graph=True)
         second = ta.grad(sum(((g * g).sum() for g in first), start=0.0), inputs)
         results.append([to_numpy(x.data) for x in (y, *first, *second)])

@@ -9,7 +9,7 @@ import scipy.stats
 
 import tinyae as ta
 from tinyae import ops
-from tinyae.backend import as_array, to_numpy
+from tinyae.backend import to_device, to_numpy
 from tinyae.errors import DtypeError, ShapeError
 
 EXTREMES = np.array([-1e4, -200.0, -90.0, -20.0, -1.0, 0.0, 1.0, 20.0, 90.0, 200.0, 1e4])
@@ -41,8 +41,8 @@ def test_relu_has_slope_zero_at_zero():
 
 
 def test_operators_work_with_the_tensor_on_either_side(backend):
-    a = as_array(np.array([[1.0, 2.0], [3.0, 4.0]], dtype=np.float32))
-    t = ta.Tensor(as_array(np.array([[5.0, 6.0], [7.0, 8.0]], dtype=np.float32)), requires_grad=True)
+    a = to_device(np.array([[1.0, 2.0], [3.0, 4.0]], dtype=np.float32))
+    t = ta.Tensor(to_device(np.array([[5.0, 6.0], [7.0, 8.0]], dtype=np.float32)), requires_grad=True)
     host, other = to_numpy(a), t.numpy()
     cases = [
         (a + t, host + other), (a - t, host - other), (a * t, host * other), (a / t, host / other), (a @ t, host @ other), (a**t, host**other),
@@ -80,8 +80,8 @@ def test_a_tensor_may_be_an_index():
 
 
 def test_an_entry_named_twice_gets_both_gradients(backend):
-    t = ta.Tensor(as_array(np.zeros(3)), requires_grad=True)
-    t[as_array(np.array([0, 2, 0]))].backward(as_array(np.array([1.0, 10.0, 100.0])))
+    t = ta.Tensor(to_device(np.zeros(3)), requires_grad=True)
+    t[to_device(np.array([0, 2, 0]))].backward(to_device(np.array([1.0, 10.0, 100.0])))
     assert to_numpy(t.grad).tolist() == [101, 0, 10]
 
 

@@ -5,7 +5,7 @@ import pytest
 
 import tinyae as ta
 from tinyae import nn
-from tinyae.backend import as_array, to_numpy
+from tinyae.backend import to_device, to_numpy
 from tinyae.errors import ArgumentError, DtypeError, GraphError, ShapeError
 from tinyae.optim.adam import CHUNK
 
@@ -26,11 +26,11 @@ def test_a_hundred_steps_equal_the_published_algorithm(settings, backend, rng):
     lr, beta1, beta2, eps = settings
     starts = [rng.normal(size=(3, 2)), rng.normal(size=5), rng.normal(size=())]
     gradients = [[rng.normal(size=p.shape) for p in starts] for _ in range(100)]
-    parameters = [nn.Parameter(as_array(p.copy())) for p in starts]
+    parameters = [nn.Parameter(to_device(p.copy())) for p in starts]
     adam = ta.optim.Adam(parameters, lr=lr, betas=(beta1, beta2), eps=eps)
     for step in gradients:
         for p, g in zip(parameters, step, strict=True):
-            p.grad = as_array(g)
+            p.grad = to_device(g)
         adam.step()
     for i, p in enumerate(parameters):
         expected = published(starts[i], [step[i] for step in gradients], lr, beta1, beta2, eps)

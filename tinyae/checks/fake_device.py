@@ -163,7 +163,7 @@ def module_function(name):
         if copies_in and not isinstance(args[0], FakeArray):
             counters.to_device += 1
         elif name == "concatenate":
-            args = ([on_device(part, name) for part in args[0]], *args[1:])
+            args = (tuple(args[0]), *args[1:])
         args = args if copies_in and not isinstance(args[0], FakeArray) else [on_device(arg, name) for arg in args]
         if out is None:
             return launch(function, *args, **kwargs)

@@ -12,7 +12,7 @@ BINARISATIONS = {
     "threshold": "1 where the grey value is above 0.5",
     "dynamic": "1 with the grey value as its probability, drawn anew for each batch",
     "static": "1 with the grey value as its probability, drawn once, the same for every run",
-    "grey": "none: grey values in [0, 1]",
+    "grey": "values in [0, 1], not binarised",
 }
 
 
