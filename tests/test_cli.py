@@ -35,6 +35,14 @@ def test_training_a_vae_leaves_a_whole_run(tmp_path, monkeypatch, capsys):
     assert ta.load(run).reconstruct(ta.data.load("digits").images[:2]).shape == (2, 64)
 
 
+def test_the_defaults_reach_the_stated_bound_on_digits(tmp_path):
+    """At most 20.5 nats on average over five seeds (benchmarks/elbo.md); here one of them."""
+    assert main(["train", "vae", "--seed", "1", "--out", str(tmp_path / "run")]) == 0
+    test = json.loads((tmp_path / "run" / "metrics.json").read_text())["test"]
+    assert 19 < test["negative_elbo"] < 20.5
+    assert 2.5 < test["kl"] < 4.5
+
+
 def test_training_an_autoencoder_reports_the_squared_error(tmp_path, capsys):
     assert main(["train", "autoencoder", "--epochs", "2", "--latent", "3", "--out", str(tmp_path / "run")]) == 0
     metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())

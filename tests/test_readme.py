@@ -44,7 +44,7 @@ def test_every_operation_is_listed():
 
 
 def test_every_file_that_is_named_exists():
-    links = re.findall(r"\]\(([^)#]+)\)", README)
+    links = re.findall(r"\]\(([^)#]+)\)", README) + re.findall(r'src="([^"]+)"', README)
     assert links
     for link in links:
         assert (ROOT / link).exists(), link

@@ -294,39 +294,39 @@ def test_a_tensor_says_what_it_is():
 
 def test_a_primitive_of_ones_own(rng):
     @ops.primitive(domain={"x": "positive"})
-    def test_reciprocal(x):
+    def reciprocal(x):
         """One over x."""
         return 1 / x
 
-    @test_reciprocal.vjp("x")
+    @reciprocal.vjp("x")
     def _(gy, y):
         return -gy * y * y
 
     try:
-        assert ta.checks.gradcheck(test_reciprocal, [rng.uniform(1, 2, size=(3, 2))]).worst < 1e-6
-        assert test_reciprocal(4.0) == 0.25
+        assert ta.checks.gradcheck(reciprocal, [rng.uniform(1, 2, size=(3, 2))]).worst < 1e-6
+        assert reciprocal(4.0) == 0.25
         with pytest.raises(ArgumentError, match="exists already"):
-            ops.primitive(test_reciprocal.forward)
+            ops.primitive(reciprocal.forward)
     finally:
-        del ops.user_registry["test_reciprocal"]
+        del ops.user_registry["reciprocal"]
 
 
 def test_a_rule_may_only_name_what_there_is():
     @ops.primitive
-    def test_odd(x, *, scale=1.0):
+    def scaled(x, *, scale=1.0):
         """Scaled."""
         return x * scale
 
     try:
         with pytest.raises(ArgumentError, match="asks for 'weight'"):
-            test_odd.vjp("x")(lambda gy, weight: gy)
+            scaled.vjp("x")(lambda gy, weight: gy)
         with pytest.raises(ArgumentError, match="no input is called 'z'"):
-            test_odd.vjp("z")
+            scaled.vjp("z")
         with pytest.raises(DtypeError, match="no gradient for x"):
-            test_odd(leaf(1.0))
-        test_odd.vjp("x")(lambda gy, scale: gy * scale)
+            scaled(leaf(1.0))
+        scaled.vjp("x")(lambda gy, scale: gy * scale)
         x = leaf(1.0)
-        test_odd(x, scale=4.0).sum().backward()
+        scaled(x, scale=4.0).sum().backward()
         assert x.grad.tolist() == [4]
     finally:
-        del ops.user_registry["test_odd"]
+        del ops.user_registry["scaled"]
