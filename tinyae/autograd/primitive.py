@@ -96,19 +96,21 @@ class Primitive:
 
     def record(self, args, attributes):
         """Compute on the Tensors' arrays, and note in the graph how to come back."""
-        if any(isinstance(arg, (list, tuple)) for arg in args):
-            raise DtypeError(f"{self.name}: a list is not an array.", at=show(caller()), remedy="wrap it: ta.Tensor([...])")
-        y = self.compute([arg.data if isinstance(arg, Tensor) else arg for arg in args], attributes)
-        mask = 0
-        if state.recording:
-            for position, arg in enumerate(args):
-                if isinstance(arg, Tensor) and arg.requires_grad:
-                    mask |= 1 << position
-        if not mask:
-            result = Tensor.of(y, None)
-        else:
+        arrays, mask = [], 0
+        for position, arg in enumerate(args):
+            if isinstance(arg, Tensor):
+                arrays.append(arg.data)
+                mask |= arg.requires_grad << position
+            elif isinstance(arg, (list, tuple)):
+                raise DtypeError(f"{self.name}: a list is not an array.", at=show(caller()), remedy="wrap it: ta.Tensor([...])")
+            else:
+                arrays.append(arg)
+        y = self.compute(arrays, attributes)
+        if mask and state.recording:
             plan = self._plans.get((len(args), mask)) or self.plan(len(args), mask)
             result = self.link(plan, args, attributes, y)
+        else:
+            result = Tensor.of(y, None)
         if state.observer is not None:
             state.observer(self, args, attributes, result)
         return result
