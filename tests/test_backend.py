@@ -114,3 +114,9 @@ def test_draws_have_the_moments_of_their_distributions():
 def test_a_seed_that_is_no_whole_number_is_refused(seed):
     with pytest.raises(DtypeError, match="seed"):
         ta.rng(seed)
+
+
+def test_the_names_of_a_stream_are_words_and_whole_numbers():
+    assert (ta.rng(0).stream("noise", np.int64(1)).normal((3,)) == ta.rng(0).stream("noise", 1).normal((3,))).all()
+    with pytest.raises(TypeError):
+        ta.rng(0).stream("noise", 0.5)

@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import hashlib
 import numbers
+import operator
 
 import numpy as np
 
@@ -137,7 +138,7 @@ class Rng:
     def __init__(self, seed=0, path=()):
         if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
             raise DtypeError("rng: the seed must be a whole number, 0 or more.", got=repr(seed))
-        self.seed, self.path = int(seed), tuple(path)
+        self.seed, self.path = int(seed), tuple(part if isinstance(part, str) else operator.index(part) for part in path)
         key = hashlib.blake2b(repr((self.seed, *self.path)).encode(), digest_size=16).digest()
         self._generator = np.random.Generator(np.random.Philox(key=int.from_bytes(key, "little")))
 
@@ -146,7 +147,7 @@ class Rng:
 
     def stream(self, purpose, *which):
         """A stream of its own for a purpose ("weights", "noise", ...) and any names and whole numbers (epoch, step)."""
-        return Rng(self.seed, (*self.path, purpose, *(part if isinstance(part, str) else int(part) for part in which)))
+        return Rng(self.seed, (*self.path, purpose, *which))
 
     def normal(self, shape, dtype=np.float32):
         """Independent draws from N(0, 1).  Returns an array of `shape`."""

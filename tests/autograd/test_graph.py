@@ -330,3 +330,111 @@ def test_a_rule_may_only_name_what_there_is():
         assert x.grad.tolist() == [4]
     finally:
         del ops.user_registry["scaled"]
+
+
+@pytest.mark.parametrize("view", [lambda w: w.reshape(-1), lambda w: w.T, lambda w: w[:], lambda w: ops.broadcast_to(w, shape=(3, 2, 2))])
+def test_a_leaf_changed_under_a_view_of_it_is_noticed(view):
+    w = leaf([1.0, 1.0], [1.0, 1.0])
+    y = (view(w) ** 3).sum()
+    with ta.no_grad():
+        w -= 0.5
+    with pytest.raises(GraphError, match="was changed"):
+        y.backward()
+
+
+def test_a_constant_changed_under_a_view_of_it_is_noticed():
+    w, c = leaf(1.0, 2.0), ta.Tensor(np.ones(2))
+    y = (w * c.reshape(-1)).sum()
+    c[0] = 9.0
+    with pytest.raises(GraphError, match="was changed"):
+        y.backward()
+
+
+def test_a_rule_registered_again_replaces_the_first():
+    @ops.primitive
+    def cube(x):
+        """The third power."""
+        return x * x * x
+
+    try:
+        for _ in range(2):  # a notebook's cell that is run twice
+
+            @cube.vjp("x")
+            def _(gy, x):
+                return 3 * gy * x * x
+
+        x = leaf(1.0)
+        cube(x).sum().backward()
+        assert x.grad.tolist() == [3]
+    finally:
+        del ops.user_registry["cube"]
+
+
+def test_rules_that_overlap_are_refused():
+    with pytest.raises(ArgumentError, match="exists already"):
+        ops.linear.vjp("x", "weight")(lambda gy, weight: (gy, weight))
+
+
+def test_grad_asks_for_a_list_of_what_requires_a_gradient():
+    x, w = ta.Tensor(np.ones(2)), leaf(1.0, 2.0)
+    y = (w * x).sum()
+    with pytest.raises(GraphError, match="does not require a gradient"):
+        ta.grad(y, [x])
+    with pytest.raises(GraphError, match="are a list"):
+        ta.grad(y, w)
+    assert [g.numpy().tolist() for g in ta.grad(y, (t for t in [w]))] == [[1, 1]]
+
+
+def test_one_parameter_in_two_places_of_one_operation():
+    for optimise in (False, True):
+        w = ta.nn.Parameter(np.array([[1.0, 2.0], [3.0, 4.0]]))
+        optimiser = ta.optim.Adam([w]) if optimise else None
+        ops.linear(w, w).backward(np.ones((2, 2)))
+        assert w.grad.tolist() == [[8, 12], [8, 12]]
+        del optimiser
+
+
+def test_an_input_with_a_default_may_be_left_out_or_named():
+    @ops.primitive
+    def affine(x, scale=2.0, shift=0.5):
+        """scale x + shift."""
+        return x * scale + shift
+
+    affine.vjp("x")(lambda gy, scale: gy * scale)
+    affine.vjp("scale")(lambda gy, x: gy * x)
+    affine.vjp("shift")(lambda gy: gy)
+    try:
+        x, shift = leaf(3.0), leaf(1.0)
+        affine(x).sum().backward()
+        affine(x, shift=shift).sum().backward()
+        assert (x.grad.tolist(), shift.grad.tolist()) == ([4], [1])
+    finally:
+        del ops.user_registry["affine"]
+
+
+def test_an_attribute_cannot_be_a_tensor():
+    with pytest.raises(DtypeError, match="attribute cannot be a Tensor"):
+        ops.getitem(leaf(1.0, 2.0), index=ta.Tensor([0], dtype=np.int64))
+
+
+def test_python_numbers_never_widen_float32():
+    x = ta.Tensor([1.0, 2.0], requires_grad=True)
+    assert type(ops.exp(0.5)) is float
+    y = (2.0**x + x**0 + ops.reparameterize(x, 0.5, np.ones(2, np.float32))).sum()
+    y.backward()
+    assert (y.dtype, x.grad.dtype) == (np.float32, np.float32)
+
+
+def test_mixed_precision_can_be_differentiated_twice():
+    x = ta.Tensor([1.0, 2.0], requires_grad=True)
+    (g,) = ta.grad((x * x * np.array([1.0, 3.0])).sum(), [x], create_graph=True)
+    (h,) = ta.grad(g.sum(), [x])
+    assert (g.dtype, h.dtype, h.numpy().tolist()) == (np.float32, np.float32, [2, 6])
+
+
+def test_powers_of_zero_have_their_derivatives():
+    x = leaf(0.0)
+    y = sum(x**k for k in range(4))
+    for expected in (1.0, 2.0, 6.0):
+        (y,) = ta.grad(y.sum(), [x], create_graph=True)
+        assert y.numpy().tolist() == [expected]

@@ -119,6 +119,24 @@ def test_a_model_is_checked_by_the_names_of_its_parameters_and_put_back(rng):
             gradcheck(lambda: model(x), model)
 
 
+def test_a_rule_that_writes_into_its_cotangent_is_caught(own):
+    def positive_part(x):
+        """The positive part."""
+        return np.maximum(x, 0)
+
+    def rule(gy, x):
+        gy[x < 1.0] = 0  # the wrong threshold, hidden if the cotangent is read afterwards
+        return gy
+
+    with pytest.raises(GradientError, match="writes into the cotangent"):
+        gradcheck(own(positive_part, rule), [np.array([0.5, 2.0, -1.0])])
+
+
+def test_other_orders_are_refused():
+    with pytest.raises(GradientError, match="1 or 2"):
+        gradcheck(ops.exp, [np.ones(2)], order=3)
+
+
 def test_fresh_noise_in_every_evaluation_is_no_function():
     rng = np.random.default_rng(0)
     with pytest.raises(GradientError, match="freeze the noise"):

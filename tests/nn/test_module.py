@@ -1,5 +1,6 @@
 """Modules: what they own, their state, their initial values."""
 
+import copy
 import math
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import tinyae as ta
 from tinyae import nn
 from tinyae.backend import to_numpy
-from tinyae.errors import ArgumentError, DtypeError, ShapeError
+from tinyae.errors import ArgumentError, DtypeError, GraphError, ShapeError
 
 
 class Net(nn.Module):
@@ -104,3 +105,37 @@ def test_layers_without_a_size_are_refused():
         nn.mlp(2, 2, activation="swish", rng=ta.rng(0))
     with pytest.raises(ArgumentError, match="forward"):
         nn.Module()(1)
+
+
+class Nested(nn.Sequential):
+    """A chain with a part besides, and parts in lists of dicts."""
+
+    def __init__(self):
+        super().__init__(nn.Linear(2, 2, rng=ta.rng(0)), np.tanh)
+        self.head = nn.Linear(2, 1, rng=ta.rng(1))
+        self.more = [{"a": nn.Linear(1, 1, rng=ta.rng(2), bias=False)}, [nn.Parameter(np.ones(1))]]
+
+
+def test_no_part_is_overlooked():
+    names = [name for name, _ in Nested().named_parameters()]
+    assert names == ["0.weight", "0.bias", "head.weight", "head.bias", "more.0.a.weight", "more.1.0"]
+
+
+def test_parameters_have_memory_of_their_own():
+    given = np.zeros(2)
+    a, b = nn.Parameter(given), nn.Parameter(given)
+    with ta.no_grad():
+        a -= 1.0
+    assert (given.tolist(), b.numpy().tolist()) == ([0, 0], [0, 0])
+
+
+def test_a_copied_model_works_alone():
+    model = ta.models.VAE(4, 2, (3,), rng=ta.rng(0))
+    other, x = copy.deepcopy(model), np.ones((2, 4), np.float32)
+    assert other.loss(x, rng=ta.rng(1)).loss.item() == model.loss(x, rng=ta.rng(1)).loss.item()
+    with ta.no_grad():
+        for p in other.parameters():
+            p += 1.0
+    assert other.loss(x, rng=ta.rng(1)).loss.item() != model.loss(x, rng=ta.rng(1)).loss.item()
+    with pytest.raises(GraphError, match="cannot be copied"):
+        copy.deepcopy(ta.optim.Adam(model.parameters()))

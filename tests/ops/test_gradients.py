@@ -87,6 +87,7 @@ def test_float32_stays_float32_and_agrees_with_float64(operation, backend, data)
     results = {}
     for dtype in (np.float32, np.float64):
         inputs = [ta.Tensor(v.astype(dtype), requires_grad=True) for v in values]
+        attributes |= {"dtype": dtype} if "dtype" in attributes else {}
         y = operation(*inputs, **attributes)
         gradients = ta.grad(y, inputs, to_device(np.ones(y.shape, dtype)))
         assert [x.dtype for x in (y, *gradients)] == [dtype] * (1 + len(inputs))

@@ -7,6 +7,7 @@ import pytest
 
 import tinyae as ta
 from tinyae import ops
+from tinyae.errors import ShapeError
 
 N = 400_000
 
@@ -77,6 +78,15 @@ def test_gradients_are_the_textbook_ones(rng):
     ops.reparameterize(mean, log_variance, noise).sum().backward()
     np.testing.assert_allclose(mean.grad, np.ones((5, 2)))
     np.testing.assert_allclose(log_variance.grad, noise.data * np.exp(log_variance.data / 2) / 2, rtol=1e-14)
+
+
+@pytest.mark.parametrize("shapes", [((4, 3), ()), ((4, 3), (1,)), ((4, 3), (4, 1)), ((4, 1), (4, 3))])
+def test_latent_dimensions_do_not_broadcast(shapes):
+    """The rules would lose a factor J; leading axes may broadcast, and a Python number for all has no gradient to lose."""
+    mean, log_variance = (ta.Tensor(np.ones(shape), requires_grad=True) for shape in shapes)
+    with pytest.raises(ShapeError, match="last axes do not fit"):
+        ops.kl_standard_normal(mean, log_variance)
+    assert ops.kl_standard_normal(ta.Tensor(np.ones((4, 3))), 0.0).numpy().tolist() == [1.5] * 4
 
 
 def test_the_pathwise_gradient_is_the_gradient_of_the_expectation():

@@ -223,6 +223,35 @@ class Plain(ta.nn.Module):
         return ta.ops.square(self.layer(x) - x).sum(axis=-1).mean()
 
 
+def test_a_model_of_ones_own_is_saved_in_its_run(tmp_path):
+    ta.fit(Plain(), digits(binarisation="grey"), epochs=1, run=Run(tmp_path / "run", "plain", {}), progress=False)
+    with pytest.raises(RunError, match="a model of your own"):
+        ta.load(tmp_path / "run")
+    arrays, _ = training_files.read_tensors(tmp_path / "run" / "checkpoint.safetensors")
+    assert arrays["model.layer.weight"].shape == (64, 64)
+
+
+def test_sizes_from_numpy_and_float64_weights_go_round(tmp_path):
+    model = ta.models.VAE(np.prod((2, 3)), np.int64(2), (np.int64(4),), rng=ta.rng(0)).astype("float64")
+    model.decoder[0].weight.assign(model.decoder[0].weight.data + 1e-12)
+    ta.save(model, tmp_path / "model")
+    again = ta.load(tmp_path / "model")
+    assert all((a == b).all() and a.dtype == b.dtype for a, b in zip(again.state_dict().values(), model.state_dict().values(), strict=True))
+
+
+def test_whole_numbers_out_of_range_are_refused_on_every_backend():
+    x = np.arange(17, dtype=np.uint8).repeat(8).reshape(17, 8)
+    for backend in ("numpy", "fake"):
+        with ta.checks.fake_device.installed(), ta.using(backend), pytest.raises(DataError, match="outside the support"):
+            ta.fit(ta.models.VAE(8, 2, rng=ta.rng(0)), x, progress=False)
+
+
+def test_an_array_can_be_evaluated():
+    model = ta.models.Autoencoder(8, 2, rng=ta.rng(0))
+    x = np.linspace(0, 1, 40).reshape(5, 8)
+    assert np.isclose(ta.evaluation.evaluate(model, x, rng=ta.rng(0))["loss"], model.loss(x).loss.item())
+
+
 def test_a_model_of_ones_own_can_be_fitted():
     history = ta.fit(Plain(), digits(binarisation="grey"), test=digits("test", "grey"), epochs=8, progress=False)
     assert list(history.rows[0]) == ["epoch", "train_loss", "test_loss", "seconds"]

@@ -10,7 +10,7 @@ import threading
 
 from tinyae.autograd.tensor import Tensor
 from tinyae.backend import array_module, is_array
-from tinyae.errors import GraphError, ShapeError, show
+from tinyae.errors import GraphError, ShapeError, caller, show
 
 
 class _State(threading.local):
@@ -70,7 +70,7 @@ class Node:
             arguments = [saved[slot] for slot in slots]
             if takes_out and write:
                 parent = self.parents[positions[0]]
-                if isinstance(parent, Tensor) and parent.grad is None:
+                if isinstance(parent, Tensor) and parent.grad is None and sum(p is parent for p in self.parents) == 1:
                     arguments.append(parent.gradient_buffer)
             gradients = rule.function(gy, *arguments)
             if not rule.joint:
@@ -190,6 +190,11 @@ def grad(y, inputs, cotangent=None, *, create_graph=False, retain_graph=None):
     or computed.  Returns: a list of Tensors of the inputs' shapes (zeros where `y` does not depend on one).
     With `create_graph=True` they can be differentiated again.
     """
+    if isinstance(inputs, Tensor):
+        raise GraphError("grad: the inputs are a list.", got="a Tensor", remedy="ta.grad(y, [x])")
+    inputs = list(inputs)
+    if fixed := [x for x in inputs if not x.requires_grad]:
+        raise GraphError("grad: an input does not require a gradient.", got=repr(fixed[0]), at=show(caller()), remedy="requires_grad=True")
     retain_graph = create_graph if retain_graph is None else retain_graph
     gy = starting_cotangent(y, cotangent, "grad")
     if create_graph and not isinstance(gy, Tensor):

@@ -59,11 +59,12 @@ class Primitive:
     """A differentiable operation.  Called with arrays it computes; called with a Tensor it also records.
 
     Its registry data: domain (input -> real, positive, unit, nonzero or index), kinks (where it is not smooth, or None),
-    surrogate (a gradient that is not the derivative), analytic, shapes (a signature such as "(n,k),(k,m)->(n,m)", or None
-    for mutually broadcastable shapes), twin (the same function made of simple operations, or None).
+    surrogate (a gradient that is not the derivative), analytic, view (the result shares the first input's memory), shapes (a
+    signature such as "(n,k),(k,m)->(n,m)", or None for mutually broadcastable shapes), twin (the same function made of simple
+    operations, or None).
     """
 
-    def __init__(self, forward, *, formula=None, shapes=None, domain=None, kinks=None, surrogate=False, analytic=True):
+    def __init__(self, forward, *, formula=None, shapes=None, domain=None, kinks=None, surrogate=False, analytic=True, view=False):
         self.forward, self.name, self.__doc__ = forward, forward.__name__, forward.__doc__
         self.__name__, self.__module__, self.__wrapped__ = forward.__name__, forward.__module__, forward
         self.signature = inspect.signature(forward)
@@ -71,7 +72,9 @@ class Primitive:
         self.attributes = {n: self.signature.parameters[n].default for n, kind in kinds.items() if kind == inspect.Parameter.KEYWORD_ONLY}
         self.inputs = [name for name in kinds if name not in self.attributes]
         self.variadic = any(kind == inspect.Parameter.VAR_POSITIONAL for kind in kinds.values())
-        self.shapes, self.kinks, self.surrogate, self.analytic = shapes, kinks, surrogate, analytic
+        self.defaults = tuple(self.signature.parameters[name].default for name in self.inputs)
+        self.shapes, self.kinks, self.surrogate, self.analytic, self.view = shapes, kinks, surrogate, analytic, view
+        self.core = core_axes(shapes)
         self.domain = {name: (domain or {}).get(name, "real") for name in self.inputs}
         self._formula, self.composed, self.rules, self._plans = formula, None, [], {}
         if unknown := [name for name in self.domain.values() if name not in DOMAINS] + [n for n in domain or {} if n not in self.inputs]:
@@ -84,14 +87,19 @@ class Primitive:
             args = args[0]
         if not attributes.keys() <= self.attributes.keys():
             args, attributes = self.bind(args, attributes)
+        elif len(args) < len(self.inputs) and not self.variadic:
+            args = (*args, *self.defaults[len(args) :])
         for arg in args:
             if isinstance(arg, Tensor):
                 return self.record(args, attributes)
-        return self.forward(*args, **attributes)
+        y = self.forward(*args, **attributes)
+        # a Python number stays one: as a NumPy float64 it would widen float32 arrays
+        return y.item() if type(y) is np.float64 and not any(hasattr(arg, "dtype") for arg in args) else y
 
     def bind(self, args, attributes):
         """Inputs given by keyword, put in their places."""
         bound = self.signature.bind(*args, **attributes)
+        bound.apply_defaults()
         return bound.args, bound.kwargs
 
     def record(self, args, attributes):
@@ -105,12 +113,16 @@ class Primitive:
                 raise DtypeError(f"{self.name}: a list is not an array.", at=show(caller()), remedy="wrap it: ta.Tensor([...])")
             else:
                 arrays.append(arg)
+        if any(isinstance(value, Tensor) for value in attributes.values()):
+            raise DtypeError(f"{self.name}: an attribute cannot be a Tensor, it has no gradient.", at=show(caller()), remedy="tensor.data")
         y = self.compute(arrays, attributes)
         if mask and state.recording:
             plan = self._plans.get((len(args), mask)) or self.plan(len(args), mask)
             result = self.link(plan, args, attributes, y)
         else:
             result = Tensor.of(y, None)
+        if self.view and isinstance(args[0], Tensor):
+            result.version = args[0].version
         if state.observer is not None:
             state.observer(self, args, attributes, result)
         return result
@@ -138,6 +150,7 @@ class Primitive:
     def compute(self, arrays, attributes):
         """The forward function, its result always an array; errors name the operation and the user's line."""
         try:
+            self.check_core(arrays)
             y = self.forward(*arrays, **attributes)
         except TinyaeError:
             raise
@@ -146,6 +159,16 @@ class Primitive:
         except TypeError as error:
             raise self.explained(DtypeError, error, arrays) from error
         return y if not isinstance(y, np.generic) else np.asarray(y)
+
+    def check_core(self, arrays):
+        """Raise ValueError where arrays differ in an axis that the signature gives one name: core axes do not broadcast."""
+        sizes = {}
+        for axes, array in zip(self.core, arrays, strict=False):
+            shape = getattr(array, "shape", None)
+            if shape is not None and (
+                len(shape) < len(axes) or any(sizes.setdefault(axis, n) != n for axis, n in zip(axes, shape[len(shape) - len(axes) :], strict=True))
+            ):
+                raise ValueError("the last axes do not fit")
 
     def explained(self, kind, error, arrays):
         """An error of the forward function as one that names the operation, the inputs' shapes and the user's line."""
@@ -162,7 +185,11 @@ class Primitive:
                 raise ArgumentError(f"{self.name}.vjp: no input is called {name!r}.", expected=", ".join(self.inputs))
 
         def register(function):
-            self.rules.append(Rule(self, inputs, function, formula))
+            rule = Rule(self, inputs, function, formula)
+            for known in self.rules:
+                if known.inputs != rule.inputs and set(known.inputs) & set(rule.inputs):
+                    raise ArgumentError(f"{self.name}.vjp: a rule for {', '.join(known.inputs)} exists already.", got=", ".join(rule.inputs))
+            self.rules[:] = [known for known in self.rules if known.inputs != rule.inputs] + [rule]  # a cell may be run again
             self._plans.clear()
             return function
 
@@ -219,6 +246,15 @@ class Primitive:
 
     def __repr__(self):
         return f"<primitive {self.name}{self.signature}>"
+
+
+def core_axes(shapes):
+    """The names of the core axes of each input in a signature; empty where there are optional axes but a leading one."""
+    if shapes is None:
+        return ()
+    inputs = [part.strip("()").split(",") for part in shapes.split("->")[0].replace("),(", ")|(").split("|")]
+    inputs = [axes[1:] if axes[0].endswith("?") else axes for axes in inputs]
+    return () if any(axis.endswith("?") for axes in inputs for axis in axes) else tuple(map(tuple, inputs))
 
 
 def _data(value):

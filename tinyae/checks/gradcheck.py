@@ -47,14 +47,18 @@ def gradcheck(f, inputs, *, rtol=1e-6, atol=1e-9, seed=0, order=1):
             raise GradientError(f"gradcheck: {name} must be float64.", got=leaf.dtype, remedy="model.astype('float64') and float64 data")
     if not isinstance(call(), Tensor):
         raise GradientError("gradcheck: the function must return one Tensor.", got=type(call()).__name__, remedy="return terms.loss, say")
+    if order not in (1, 2):
+        raise GradientError("gradcheck: order is 1 or 2.", got=order)
     leaves, rng = list(named.values()), np.random.default_rng(seed)
     outputs = lambda: [call()]  # noqa: E731
     if order == 2:
         cotangent = random_like(call(), rng)
         outputs = lambda: grad(call(), leaves, cotangent, create_graph=True)  # noqa: E731
     cotangents = [random_like(y, rng) for y in outputs()]
+    weights = [to_numpy(c).copy() for c in cotangents]
     gradients = vjp(outputs(), leaves, cotangents)
-    weights = [to_numpy(c) for c in cotangents]
+    if any((to_numpy(c) != w).any() for c, w in zip(cotangents, weights, strict=True)):
+        raise GradientError("gradcheck: a rule writes into the cotangent that it is given.", remedy="gy = gy.copy(), or a new array")
 
     def objective():
         return sum(float((to_numpy(y.data) * w).sum()) for y, w in zip(outputs(), weights, strict=True))

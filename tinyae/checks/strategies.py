@@ -41,7 +41,7 @@ def place(points, scale, domain):
 @st.composite
 def inputs(draw, operation, dtype=np.float64):
     """(input arrays, attributes) for any primitive, from its registry data."""
-    attributes_known = {"axis", "keepdims", "shape", "axes", "index"}
+    attributes_known = {"dtype", "axis", "keepdims", "shape", "axes", "index"}
     if unknown := operation.attributes.keys() - attributes_known:
         raise ArgumentError(f"{operation.name}: no strategy for its attribute {unknown.pop()!r}.", remedy="add it to checks/strategies.py")
     shapes = draw(shapes_of(operation))
@@ -76,6 +76,7 @@ def attributes_of(operation, shapes):
     """Values of the keyword-only attributes that fit the shapes."""
     shape = shapes[0]
     known = {
+        "dtype": st.just(np.float64),
         "axis": st.integers(-len(shape), len(shape) - 1) if operation.variadic else axes(shape),
         "keepdims": st.booleans(),
         "axes": st.none() | st.permutations(range(len(shape))).map(tuple),

@@ -74,7 +74,7 @@ class Dataset:
             return (self.pixels[rows] > self.scale / 2).astype(np.float32)
         if self.binarisation == "static":
             return self._static[rows].astype(np.float32)
-        grey = self.pixels[rows] * np.float32(1 / self.scale)
+        grey = (self.pixels[rows] * np.float32(1 / self.scale)).astype(np.float32, copy=False)
         return rng.bernoulli(grey) if self.binarisation == "dynamic" else grey
 
     @functools.cached_property

@@ -36,13 +36,17 @@ class Normal:
         return -gaussian_nll(self.mean, self.log_variance, x)
 
 
-STANDARD_NORMAL = Normal(0.0, 0.0)
+class StandardNormal(Normal):
+    """N(0, I)."""
+
+    def __init__(self):
+        super().__init__(0.0, 0.0)
 
 
 def kl_divergence(q, p):
     """KL(q || p) in closed form, in nats, summed over the dimensions.  Known here: q a Normal, p the standard normal."""
-    if isinstance(q, Normal) and isinstance(p, Normal) and p is STANDARD_NORMAL:
+    if isinstance(q, Normal) and isinstance(p, StandardNormal):
         return kl_standard_normal(q.mean, q.log_variance)
     raise ArgumentError(
-        "kl_divergence: no closed form is known for this pair.", expected="Normal, STANDARD_NORMAL", got=f"{type(q).__name__}, {type(p).__name__}"
+        "kl_divergence: no closed form is known for this pair.", expected="Normal, StandardNormal", got=f"{type(q).__name__}, {type(p).__name__}"
     )

@@ -4,6 +4,7 @@ import inspect
 
 from tinyae.autograd import Tensor, no_grad
 from tinyae.backend import to_numpy
+from tinyae.data import as_dataset
 
 
 def named_loss(model):
@@ -43,7 +44,7 @@ def evaluate(model, data, *, rng, draws=1, batch_size=1000):
     A short last batch counts by its size.  draws: passes over the data, each with fresh noise (a model without noise
     gives the same in each).  rng: a stream; the same stream gives the same numbers.
     """
-    loss, mean = named_loss(model), Mean()
+    data, loss, mean = as_dataset(data, "test"), named_loss(model), Mean()
     with no_grad():
         for _ in range(draws):
             for x in data.batches(batch_size, rng=rng, shuffle=False):

@@ -29,7 +29,7 @@ class Autoencoder(Module):
         hidden = as_widths(hidden)
         check_sizes(features=features, latent=latent, hidden=hidden)
         rng = make_rng(0) if rng is None else rng
-        self.config = {"model": "autoencoder", "features": features, "latent": latent, "hidden": hidden, "activation": activation}
+        self.config = {"model": "autoencoder", "features": int(features), "latent": int(latent), "hidden": hidden, "activation": activation}
         self.features, self.latent = features, latent
         self.encoder = mlp(features, *hidden, latent, activation=activation, rng=rng)
         self.decoder = mlp(latent, *reversed(hidden), features, activation=activation, rng=rng)

@@ -64,7 +64,7 @@ def as_widths(hidden):
     """`hidden` as a tuple of widths.  Raises ArgumentError for what is no sequence."""
     if not isinstance(hidden, (tuple, list)):
         raise ArgumentError("hidden: a sequence of widths is needed.", expected="hidden=(64,) or hidden=(512, 256)", got=f"hidden={hidden!r}")
-    return tuple(hidden)
+    return tuple(int(width) if isinstance(width, np.integer) else width for width in hidden)
 
 
 def as_rows(x, features, dtype, low=-math.inf, high=math.inf):

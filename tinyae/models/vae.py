@@ -3,8 +3,7 @@
 from tinyae.autograd import no_grad
 from tinyae.backend import check_rng
 from tinyae.backend import rng as make_rng
-from tinyae.distributions import Normal
-from tinyae.distributions.normal import STANDARD_NORMAL, kl_divergence
+from tinyae.distributions import Normal, StandardNormal, kl_divergence
 from tinyae.errors import ArgumentError, ShapeError, caller, show
 from tinyae.models.parts import LIKELIHOODS, Terms, as_rows, as_widths, check_sizes
 from tinyae.nn import Module, mlp
@@ -26,13 +25,13 @@ class VAE(Module):
         if likelihood != "gaussian" and variance is not None:
             raise ArgumentError("variance: only the gaussian likelihood has one.", got=f"likelihood={likelihood!r}")
         rng = make_rng(0) if rng is None else rng
-        self.config = {"model": "vae", "features": features, "latent": latent, "hidden": hidden, "likelihood": likelihood}
+        self.config = {"model": "vae", "features": int(features), "latent": int(latent), "hidden": hidden, "likelihood": likelihood}
         self.config |= {"activation": activation, "variance": variance}
         self.features, self.latent = features, latent
         self.encoder = mlp(features, *hidden, 2 * latent, activation=activation, rng=rng)
         self.decoder = mlp(latent, *reversed(hidden), features, activation=activation, rng=rng)
         self.likelihood = LIKELIHOODS[likelihood](*([] if variance is None else [variance]))
-        self.prior = STANDARD_NORMAL
+        self.prior = StandardNormal()
 
     def rows(self, x):
         """x, (N, ...), as (N, D) of the weights' dtype; raises an error where it is outside the likelihood's support."""

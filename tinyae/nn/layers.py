@@ -68,8 +68,9 @@ class Sequential(Module):
         self.layers = layers
 
     def children(self):
-        """(number, layer) of the layers that own parameters."""
-        return ((str(i), layer) for i, layer in enumerate(self.layers) if isinstance(layer, Module))
+        """(number, layer) of the layers; then what a subclass holds besides, by its name."""
+        for name, part in super().children():
+            yield name.removeprefix("layers."), part
 
     def forward(self, x):
         """x: what the first layer takes.  Returns what the last one gives."""

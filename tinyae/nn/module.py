@@ -14,6 +14,7 @@ class Parameter(Tensor):
 
     def __init__(self, data, dtype=None):
         super().__init__(data, requires_grad=True, dtype=dtype)
+        self.data = array_module(self.data).array(self.data)  # memory of its own
 
 
 class Module:
@@ -33,12 +34,7 @@ class Module:
     def children(self):
         """(name, module or parameter) of the direct parts, in the order of their assignment."""
         for name, value in vars(self).items():
-            if isinstance(value, (Module, Parameter)):
-                yield name, value
-            elif isinstance(value, (list, tuple)):
-                yield from ((f"{name}.{i}", item) for i, item in enumerate(value) if isinstance(item, (Module, Parameter)))
-            elif isinstance(value, dict):
-                yield from ((f"{name}.{key}", item) for key, item in value.items() if isinstance(item, (Module, Parameter)))
+            yield from _parts(name, value)
 
     def named_parameters(self, prefix="", seen=None):
         """(dotted name, parameter) of every parameter; a shared one comes once, under its first name."""
@@ -111,6 +107,15 @@ class Module:
     def forward(self, *args, **kwargs):
         """What the module computes; every subclass that is called has its own."""
         raise ArgumentError(f"{type(self).__name__} has no forward method.", remedy="define forward(self, x)")
+
+
+def _parts(name, value):
+    """(dotted name, module or parameter) in a value: itself, or in a list, tuple or dict of any depth."""
+    if isinstance(value, (Module, Parameter)):
+        yield name, value
+    elif isinstance(value, (list, tuple, dict)):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _parts(f"{name}.{key}", item)
 
 
 def _like(value, parameter):

@@ -9,13 +9,13 @@ from tinyae.ops.likelihoods import bce_with_logits, gaussian_nll
 from tinyae.ops.linear_algebra import linear, matmul
 from tinyae.ops.operators import install
 from tinyae.ops.reductions import mean, sum
-from tinyae.ops.shapes import broadcast_to, concatenate, reshape, transpose
+from tinyae.ops.shapes import astype, broadcast_to, concatenate, reshape, transpose
 from tinyae.ops.variational import kl_standard_normal, reparameterize
 
 install()
 
 __all__ = [
-    "add", "bce_with_logits", "broadcast_to", "concatenate", "divide", "exp", "gaussian_nll", "getitem", "kl_standard_normal",
+    "add", "astype", "bce_with_logits", "broadcast_to", "concatenate", "divide", "exp", "gaussian_nll", "getitem", "kl_standard_normal",
     "linear", "log", "matmul", "mean", "multiply", "negative", "power", "primitive", "registry", "relu", "reparameterize",
     "reshape", "scatter_add", "sigmoid", "softplus", "sqrt", "square", "subtract", "sum", "tanh", "transpose", "user_registry",
 ]  # fmt: skip

@@ -85,9 +85,9 @@ def power(a, b):
     return a**b
 
 
-@power.vjp("a")
+@power.vjp("a", formula="gy * b * a ** (b - 1)")
 def _(gy, a, b):
-    return gy * b * a ** (b - 1)
+    return gy * b * a ** (b - (b != 0))  # 0, not 0 times infinity, where a and b are 0
 
 
 @power.vjp("b")

@@ -4,7 +4,7 @@ from tinyae.autograd import primitive
 from tinyae.backend import array_module
 
 
-@primitive
+@primitive(view=True)
 def getitem(x, *, index):
     """x[index]: slices, integers, None, ..., integer arrays and boolean masks, as in NumPy."""
     return x[index]

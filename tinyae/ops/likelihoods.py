@@ -15,7 +15,7 @@ LOG_2_PI = math.log(2 * math.pi)
 def bce_with_logits(logits, x):
     """Minus the Bernoulli log-likelihood of x for these logits, in nats per example.
 
-    log(1 + exp(a)) - x a is -x log p - (1 - x) log(1 - p) with p = sigmoid(a): exact for any logit, no clipping.
+    log(1 + exp(a)) - x a is -x log p - (1 - x) log(1 - p) with p = sigmoid(a): finite for any logit, no clipping.
     logits, x: (..., D), x in [0, 1] (between them it is a cross entropy, not a likelihood).  Returns (...,).
     Kingma & Welling 2014, appendix C.1.
     """

@@ -33,7 +33,7 @@ def rows(x):
     return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
-@primitive(shapes="(n,i),(o,i),(o)->(n,o)", formula="x @ weight.T + bias")
+@primitive(shapes="(n?,i),(o,i),(o)->(n?,o)", formula="x @ weight.T + bias")
 def linear(x, weight, bias=None):
     """The affine map of a layer.  x: (..., I), weight: (O, I), bias: (O,) or None.  Returns (..., O)."""
     y = x @ weight.T

@@ -32,6 +32,11 @@ def reshape(self, *shape):
     return shapes.reshape(self, shape=shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
 
 
+def astype(self, dtype):
+    """The same numbers as float32 or float64."""
+    return shapes.astype(self, dtype=dtype)
+
+
 def transpose(self, *axes):
     """The axes in another order; reversed if none is given."""
     if len(axes) == 1 and not isinstance(axes[0], int):
@@ -99,6 +104,7 @@ OPERATORS |= {name: compared(name) for name in ("__lt__", "__le__", "__gt__", "_
 OPERATORS |= {"__neg__": method(arithmetic.negative), "__getitem__": getitem}
 METHODS = {
     "T": property(shapes.transpose),
+    "astype": astype,
     "backward": backward,
     "exp": method(exponential.exp),
     "log": method(exponential.log),

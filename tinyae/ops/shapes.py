@@ -6,7 +6,7 @@ from tinyae.autograd import primitive
 from tinyae.backend import array_module
 
 
-@primitive
+@primitive(view=True)
 def reshape(x, *, shape):
     """The same entries in another shape; one axis may be -1."""
     return x.reshape(shape)
@@ -17,7 +17,7 @@ def _(gy, x_shape):
     return gy.reshape(x_shape)
 
 
-@primitive
+@primitive(view=True)
 def transpose(x, *, axes=None):
     """The axes in another order; None reverses them."""
     return x.transpose(axes)
@@ -37,6 +37,17 @@ def inverse(axes):
 
 
 @primitive
+def astype(x, *, dtype):
+    """The same numbers as another floating-point type, float32 or float64."""
+    return x.astype(dtype)
+
+
+@astype.vjp("x", formula="gy")
+def _(gy):
+    return gy  # the engine converts it back
+
+
+@primitive(view=True)
 def broadcast_to(x, *, shape):
     """x repeated to `shape` by the rules of broadcasting."""
     xp = array_module(x)

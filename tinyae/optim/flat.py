@@ -24,13 +24,24 @@ class FlatParameters:
         if odd := [p for p in self.parameters if p.dtype != first.dtype or type(p.data) is not type(first)]:
             kinds = f"{type(first).__module__} {first.dtype}", f"{type(odd[0].data).__module__} {odd[0].dtype}"
             raise DtypeError("optimiser: all parameters must have one dtype and backend.", expected=kinds[0], got=kinds[1])
-        self.xp = array_module(first)
         self.ends = np.cumsum([p.size for p in self.parameters]).tolist()
         self.starts = [0, *self.ends[:-1]]
-        self.values = self.xp.empty(self.ends[-1], first.dtype)
-        self.gradients = self.xp.zeros(self.ends[-1], first.dtype)
+        self.values, self.gradients = (array_module(first).zeros(self.ends[-1], first.dtype) for _ in range(2))
         self.views = [None] * len(self.parameters)
         self.adopt()
+
+    @property
+    def xp(self):
+        """The array module of the buffers."""
+        return array_module(self.values)
+
+    def __deepcopy__(self, memo):
+        raise GraphError(
+            "optimiser: it cannot be copied, its parameters are views of its buffer.",
+            remedy="copy the model, make a new optimiser, and load_state_dict(old.state_dict())",
+        )
+
+    __reduce_ex__ = __deepcopy__
 
     def adopt(self):
         """Make every parameter a view of the buffer again; one that was given new data is copied in."""

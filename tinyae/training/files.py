@@ -62,18 +62,23 @@ def read_tensors(path):
 
 
 def save(model, path):
-    """Save the weights and the configuration of a model of `ta.models` as a safetensors file."""
-    write_tensors(path, {f"model.{name}": array for name, array in model.state_dict().items()}, {"model": model.config})
+    """Save the weights of a model as a safetensors file, with the configuration that a model of `ta.models` has."""
+    write_tensors(path, {f"model.{name}": array for name, array in model.state_dict().items()}, {"model": getattr(model, "config", None)})
 
 
 def load(path):
-    """The model saved in a file, or in the run folder `path`."""
+    """The model of `ta.models` saved in a file, or in the run folder `path`."""
     path = pathlib.Path(path)
     path = path / "checkpoint.safetensors" if path.is_dir() else path
     arrays, metadata = read_tensors(path)
     try:
+        if metadata["model"] is None:
+            raise RunError("the weights are those of a model of your own.", remedy="read them with safetensors and load_state_dict")
+        state = {name.removeprefix("model."): array for name, array in arrays.items() if name.startswith("model.")}
         model = build(metadata["model"], make_rng(0))
-        model.load_state_dict({name.removeprefix("model."): array for name, array in arrays.items() if name.startswith("model.")})
+        if state:
+            model.astype(next(iter(state.values())).dtype)
+        model.load_state_dict(state)
     except (KeyError, TypeError, TinyaeError) as error:
         raise RunError(f"{path}: its weights and its configuration do not fit.", got=str(error)) from error
     return model

@@ -40,7 +40,8 @@ class Run:
         """history.csv, and a checkpoint: weights, optimiser, and the epoch from which every random stream follows."""
         arrays = {f"model.{name}": array for name, array in model.state_dict().items()}
         arrays |= {f"optimizer.{name}": array for name, array in optimizer.state_dict().items()}
-        metadata = {"model": model.config, "epoch": len(history), "seed": self.config.get("seed"), "interrupted": history.interrupted}
+        metadata = {"model": getattr(model, "config", None), "epoch": len(history), "seed": self.config.get("seed")}
+        metadata["interrupted"] = history.interrupted
         write_tensors(self.folder / "checkpoint.safetensors", arrays, metadata)
         write_atomic(self.folder / "history.csv", history.to_csv())
 
