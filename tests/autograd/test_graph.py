@@ -412,6 +412,11 @@ def test_an_input_with_a_default_may_be_left_out_or_named():
         del ops.user_registry["affine"]
 
 
+def test_an_input_that_is_missing_is_named():
+    with pytest.raises(TypeError, match="missing a required argument: 'b'"):
+        ops.matmul(leaf(1.0))
+
+
 def test_an_attribute_cannot_be_a_tensor():
     with pytest.raises(DtypeError, match="attribute cannot be a Tensor"):
         ops.getitem(leaf(1.0, 2.0), index=ta.Tensor([0], dtype=np.int64))

@@ -55,6 +55,12 @@ def test_the_train_terms_are_weighted_by_the_batch_too():
     assert np.isclose(history["train_loss"][0], whole, rtol=1e-5)
 
 
+def test_the_size_of_the_batches_changes_no_number():
+    model, dynamic = train(epochs=1)[0], digits("test", "dynamic")
+    found = [ta.evaluation.evaluate(model, dynamic, rng=ta.rng(0), draws=2, batch_size=size)["loss"] for size in (397, 100, 33)]
+    np.testing.assert_allclose(found, found[0], rtol=1e-6)
+
+
 def test_more_draws_of_the_noise_are_averaged():
     model, _ = train(epochs=1)
     single = [ta.evaluation.evaluate(model, digits("test"), rng=ta.rng(i))["loss"] for i in range(30)]

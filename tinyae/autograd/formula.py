@@ -8,6 +8,23 @@ import inspect
 import textwrap
 
 
+class Formulated:
+    """A function with a formula: stated apart, or the code itself."""
+
+    def __init__(self, code, formula):
+        self._code, self._formula = code, formula
+
+    @property
+    def formula(self):
+        """The formula, an ast expression: stated, or read off the code (see `formula_of`)."""
+        return parse(self._formula) if self._formula else formula_of(self._code)
+
+    @property
+    def stated(self):
+        """Whether the formula was stated apart from the code."""
+        return self._formula is not None
+
+
 def formula_of(function):
     """The formula of a function of straight-line code, as an ast expression.
 

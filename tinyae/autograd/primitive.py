@@ -32,11 +32,12 @@ class Plan(NamedTuple):
     rules: list  # of (rule, positions of its inputs, slots of its arguments in what was kept, takes `out`)
 
 
-class Rule:
+class Rule(formulas.Formulated):
     """A vector-Jacobian product: the gradients of `inputs` from the cotangent of the output."""
 
     def __init__(self, primitive, inputs, function, formula):
-        self.primitive, self.function, self._formula = primitive, function, formula
+        super().__init__(function, formula)
+        self.primitive, self.function = primitive, function
         self.inputs = tuple(name.lstrip("*") for name in inputs)
         self.joint = len(inputs) > 1 or inputs[0].startswith("*")
         self.cotangent, *self.arguments = inspect.signature(function).parameters
@@ -44,18 +45,8 @@ class Rule:
         self.arguments = [name for name in self.arguments if name != "out"]
         self.sources = [primitive.source(name, self) for name in self.arguments]
 
-    @property
-    def formula(self):
-        """The formula of the gradient, an ast expression: stated, or read off the code."""
-        return formulas.parse(self._formula) if self._formula else formulas.formula_of(self.function)
 
-    @property
-    def stated(self):
-        """Whether the formula was stated apart from the code."""
-        return self._formula is not None
-
-
-class Primitive:
+class Primitive(formulas.Formulated):
     """A differentiable operation.  Called with arrays it computes; called with a Tensor it also records.
 
     Its registry data: domain (input -> real, positive, unit, nonzero or index), kinks (where it is not smooth, or None),
@@ -65,6 +56,7 @@ class Primitive:
     """
 
     def __init__(self, forward, *, formula=None, shapes=None, domain=None, kinks=None, surrogate=False, analytic=True, view=False):
+        super().__init__(forward, formula)
         self.forward, self.name, self.__doc__ = forward, forward.__name__, forward.__doc__
         self.__name__, self.__module__, self.__wrapped__ = forward.__name__, forward.__module__, forward
         self.signature = inspect.signature(forward)
@@ -72,11 +64,10 @@ class Primitive:
         self.attributes = {n: self.signature.parameters[n].default for n, kind in kinds.items() if kind == inspect.Parameter.KEYWORD_ONLY}
         self.inputs = [name for name in kinds if name not in self.attributes]
         self.variadic = any(kind == inspect.Parameter.VAR_POSITIONAL for kind in kinds.values())
-        self.defaults = tuple(self.signature.parameters[name].default for name in self.inputs)
         self.shapes, self.kinks, self.surrogate, self.analytic, self.view = shapes, kinks, surrogate, analytic, view
         self.core = core_axes(shapes)
         self.domain = {name: (domain or {}).get(name, "real") for name in self.inputs}
-        self._formula, self.composed, self.rules, self._plans = formula, None, [], {}
+        self.composed, self.rules, self._plans = None, [], {}
         if unknown := [name for name in self.domain.values() if name not in DOMAINS] + [n for n in domain or {} if n not in self.inputs]:
             raise ArgumentError(f"primitive {self.name}: unknown domain or input {unknown[0]!r}.", expected=", ".join(DOMAINS))
         if "y" in self.inputs or "out" in self.inputs:
@@ -85,10 +76,8 @@ class Primitive:
     def __call__(self, *args, **attributes):
         if self.variadic and len(args) == 1 and isinstance(args[0], (list, tuple)):
             args = args[0]
-        if not attributes.keys() <= self.attributes.keys():
+        if not attributes.keys() <= self.attributes.keys() or (len(args) < len(self.inputs) and not self.variadic):
             args, attributes = self.bind(args, attributes)
-        elif len(args) < len(self.inputs) and not self.variadic:
-            args = (*args, *self.defaults[len(args) :])
         for arg in args:
             if isinstance(arg, Tensor):
                 return self.record(args, attributes)
@@ -97,7 +86,7 @@ class Primitive:
         return y.item() if type(y) is np.float64 and not any(hasattr(arg, "dtype") for arg in args) else y
 
     def bind(self, args, attributes):
-        """Inputs given by keyword, put in their places."""
+        """Inputs given by keyword or left out, put in their places.  Raises Python's TypeError where one is missing."""
         bound = self.signature.bind(*args, **attributes)
         bound.apply_defaults()
         return bound.args, bound.kwargs
@@ -199,16 +188,6 @@ class Primitive:
         """Register the composed twin: the same function made of simple operations (a decorator)."""
         self.composed = function
         return function
-
-    @property
-    def formula(self):
-        """The formula of the value, an ast expression: stated, or read off the code."""
-        return formulas.parse(self._formula) if self._formula else formulas.formula_of(self.forward)
-
-    @property
-    def stated(self):
-        """Whether the formula was stated apart from the code."""
-        return self._formula is not None
 
     def source(self, name, rule):
         """Where a rule's argument comes from, by its name.  Raises ArgumentError for a name that means nothing here."""

@@ -42,11 +42,12 @@ def evaluate(model, data, *, rng, draws=1, batch_size=1000):
     """The mean of each term over all examples of `data`: a dict of floats (nats per example for a VAE).
 
     A short last batch counts by its size.  draws: passes over the data, each with fresh noise (a model without noise
-    gives the same in each).  rng: a stream; the same stream gives the same numbers.
+    gives the same in each).  rng: a stream; the same stream gives the same numbers, whatever the size of the batches.
     """
     data, loss, mean = as_dataset(data, "test"), named_loss(model), Mean()
     with no_grad():
-        for _ in range(draws):
-            for x in data.batches(batch_size, rng=rng, shuffle=False):
-                mean.add(loss(x, rng), len(x))
+        for draw in range(draws):
+            noise = rng.stream("noise", draw)
+            for x in data.batches(batch_size, rng=rng.stream("pixels", draw), shuffle=False):
+                mean.add(loss(x, noise), len(x))
     return mean.read()
