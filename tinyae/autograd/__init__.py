@@ -2,6 +2,6 @@
 
 from tinyae.autograd.graph import backward, backward_steps, grad, no_grad
 from tinyae.autograd.primitive import Primitive, primitive, registry, user_registry
-from tinyae.autograd.tensor import Tensor
+from tinyae.autograd.tensor import Tensor, raw
 
-__all__ = ["Primitive", "Tensor", "backward", "backward_steps", "grad", "no_grad", "primitive", "registry", "user_registry"]
+__all__ = ["Primitive", "Tensor", "backward", "backward_steps", "grad", "no_grad", "primitive", "raw", "registry", "user_registry"]

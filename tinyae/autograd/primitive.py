@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinyae.autograd import formula as formulas
+from tinyae import formula as formulas
 from tinyae.autograd.graph import Node, state
-from tinyae.autograd.tensor import Tensor
+from tinyae.autograd.tensor import Tensor, raw
 from tinyae.errors import ArgumentError, DtypeError, ShapeError, TinyaeError, caller, show
 
-DOMAINS = ("real", "positive", "unit", "nonzero", "index")
+DOMAINS = ("real", "nonzero", "positive", "unit", "boolean")
 
 
 class Source(NamedTuple):
@@ -49,7 +49,7 @@ class Rule(formulas.Formulated):
 class Primitive(formulas.Formulated):
     """A differentiable operation.  Called with arrays it computes; called with a Tensor it also records.
 
-    Its registry data: domain (input -> real, positive, unit, nonzero or index), kinks (where it is not smooth, or None),
+    Its registry data: domain (input -> one of DOMAINS or an open interval (low, high)), kinks (where it is not smooth, or None),
     surrogate (a gradient that is not the derivative), analytic, view (the result shares the first input's memory), shapes (a
     signature such as "(n,k),(k,m)->(n,m)", or None for mutually broadcastable shapes), twin (the same function made of simple
     operations, or None).
@@ -68,7 +68,9 @@ class Primitive(formulas.Formulated):
         self.core = core_axes(shapes)
         self.domain = {name: (domain or {}).get(name, "real") for name in self.inputs}
         self.composed, self.rules, self._plans = None, [], {}
-        if unknown := [name for name in self.domain.values() if name not in DOMAINS] + [n for n in domain or {} if n not in self.inputs]:
+        if unknown := [name for name in self.domain.values() if name not in DOMAINS and not isinstance(name, tuple)] + [
+            n for n in domain or {} if n not in self.inputs
+        ]:
             raise ArgumentError(f"primitive {self.name}: unknown domain or input {unknown[0]!r}.", expected=", ".join(DOMAINS))
         if "y" in self.inputs or "out" in self.inputs:
             raise ArgumentError(f"primitive {self.name}: no input may be called y or out.", remedy="rules use these names for the result")
@@ -131,7 +133,7 @@ class Primitive(formulas.Formulated):
                 node.saved.append(tuple(map(_shape, found)) if isinstance(position, slice) else _shape(found))
             else:
                 kept = result if kind == "output" else args[position]
-                node.saved.append(_data(kept))
+                node.saved.append(raw(kept))
                 if isinstance(kept, Tensor):
                     node.guards.append((name, kept.version, kept.version[0]))
         return result
@@ -234,10 +236,6 @@ def core_axes(shapes):
     inputs = [part.strip("()").split(",") for part in shapes.split("->")[0].replace("),(", ")|(").split("|")]
     inputs = [axes[1:] if axes[0].endswith("?") else axes for axes in inputs]
     return () if any(axis.endswith("?") for axes in inputs for axis in axes) else tuple(map(tuple, inputs))
-
-
-def _data(value):
-    return value.data if isinstance(value, Tensor) else value
 
 
 def _shape(value):

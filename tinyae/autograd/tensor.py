@@ -153,3 +153,8 @@ class Tensor:
         values = np.array2string(self.numpy(), precision=4, threshold=20, edgeitems=2, prefix="Tensor(")
         origin = f", made by {self.node.primitive.name}" if self.node is not None else ", requires_grad" if self.requires_grad else ""
         return f"Tensor({values}, shape {self.shape}, {self.dtype}{origin})"
+
+
+def raw(value):
+    """The array behind a Tensor; anything else as it is.  For what has no gradient: a mask, an order, a largest entry."""
+    return value.data if isinstance(value, Tensor) else value

@@ -35,13 +35,13 @@ def gradcheck(f, inputs, *, rtol=1e-6, atol=1e-9, seed=0, order=1):
 
     f: a function of Tensors to a Tensor, any noise in it frozen; or a function without arguments, if `inputs` is a Module
     or a dict of leaf Tensors (name -> parameter), which are then changed in place and put back.
-    inputs: a list of float64 arrays.  order=2 checks the gradients of the gradients.
+    inputs: a list of float64 arrays; those of integers or truth values are constants.  order=2 checks the gradients of the gradients.
     The result is contracted with a random cotangent, no two entries alike: with all ones, a softmax's wrong gradient passes.
     """
     if hasattr(inputs, "named_parameters"):
         inputs = dict(inputs.named_parameters())
-    named = inputs if isinstance(inputs, dict) else {f"input {i}": Tensor(array_module(x).array(x), requires_grad=True) for i, x in enumerate(inputs)}
-    call = f if isinstance(inputs, dict) else lambda: f(*named.values())
+    named = inputs if isinstance(inputs, dict) else leaves_of(inputs)
+    call = f if isinstance(inputs, dict) else lambda: f(*(named.get(f"input {i}", x) for i, x in enumerate(inputs)))
     for name, leaf in named.items():
         if leaf.dtype != np.float64:
             raise GradientError(f"gradcheck: {name} must be float64.", got=leaf.dtype, remedy="model.astype('float64') and float64 data")
@@ -67,6 +67,11 @@ def gradcheck(f, inputs, *, rtol=1e-6, atol=1e-9, seed=0, order=1):
         raise GradientError("gradcheck: two calls with the same inputs differ, so there is nothing to compare.", remedy="freeze the noise")
     reports = [compare(name, leaf, g, objective, rtol, atol, rng) for (name, leaf), g in zip(named.items(), gradients, strict=True)]
     return Report(max(r.worst for r in reports), sum(r.compared for r in reports), sum(r.kinks for r in reports))
+
+
+def leaves_of(inputs):
+    """The floating-point arrays of a list as leaf Tensors, by the name that errors give them."""
+    return {f"input {i}": Tensor(array_module(x).array(x), requires_grad=True) for i, x in enumerate(inputs) if x.dtype.kind == "f"}
 
 
 def random_like(x, rng):

@@ -7,7 +7,7 @@ import math
 import os
 from typing import NamedTuple
 
-from tinyae.autograd import formula as formulas
+from tinyae import formula as formulas
 from tinyae.errors import LESSONS, PACKAGE
 
 

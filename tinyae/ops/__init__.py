@@ -13,9 +13,3 @@ from tinyae.ops.shapes import astype, broadcast_to, concatenate, reshape, transp
 from tinyae.ops.variational import kl_standard_normal, reparameterize
 
 install()
-
-__all__ = [
-    "add", "astype", "bce_with_logits", "broadcast_to", "concatenate", "divide", "exp", "gaussian_nll", "getitem", "kl_standard_normal",
-    "linear", "log", "matmul", "mean", "multiply", "negative", "power", "primitive", "registry", "relu", "reparameterize",
-    "reshape", "scatter_add", "sigmoid", "softplus", "sqrt", "square", "subtract", "sum", "tanh", "transpose", "user_registry",
-]  # fmt: skip

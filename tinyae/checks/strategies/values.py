@@ -1,0 +1,56 @@
+"""Arrays and shapes for gradient tests: away from kinks and ties by construction, never by filtering."""
+
+import math
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+LATTICE = 20  # values are half-lattice points (i + 1/2) / LATTICE: never 0, no two alike
+INTERVALS = {"positive": (0, math.inf), "unit": (0, 1)}
+SHAPE = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
+
+
+def arrays(shape, domain="real", dtype=np.float64):
+    """Arrays of `shape` with values of order one, all different and at least 1/40 from 0.
+
+    domain: "real", "nonzero" (at least 0.5 from 0), "positive", "unit" (inside (0, 1)), or an open interval (low, high);
+    "boolean" gives truth values.
+    """
+    if domain == "boolean":
+        return hnp.arrays(bool, shape)
+    size = math.prod(shape)
+    lattice = st.lists(st.integers(-3 * LATTICE, 3 * LATTICE - 1), min_size=size, max_size=size, unique=True)
+    if size > 4 * LATTICE:  # unique draws from a small range get slow
+        lattice = st.randoms(use_true_random=False).map(lambda r: r.sample(range(-10 * size, 10 * size), size))
+    scale = LATTICE if size <= 4 * LATTICE else 10 * size / 3
+    return lattice.map(lambda points: place(np.array(points, dtype=np.float64), scale, domain).reshape(shape).astype(dtype))
+
+
+def place(points, scale, domain):
+    """Lattice points as values of a domain."""
+    values = (points + 0.5) / scale
+    if domain == "real":
+        return values
+    if domain == "nonzero":
+        return values + 0.5 * np.sign(values)
+    low, high = INTERVALS.get(domain, domain)
+    if low == -math.inf:
+        return high - np.exp(values / 3)
+    return low + (np.exp(values / 3) if high == math.inf else (values + 3.1) / 6.2 * (high - low))
+
+
+def axes(shape):
+    """None, an axis, or a tuple of axes of `shape`."""
+    if not shape:
+        return st.none()
+    return st.none() | st.integers(-len(shape), len(shape) - 1) | hnp.valid_tuple_axes(len(shape), min_size=1)
+
+
+def indices(shape):
+    """Slices, integers, None and Ellipsis; integer arrays with repetitions; boolean masks."""
+    basic = hnp.basic_indices(shape, allow_newaxis=True)
+    if not shape or 0 in shape:
+        return basic
+    integer = st.lists(st.integers(-shape[0], shape[0] - 1), min_size=1, max_size=4).map(np.array)
+    return basic | integer | hnp.arrays(bool, shape)
