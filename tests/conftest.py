@@ -52,4 +52,4 @@ def sealed():
 
     assert ta.backend.current() == "numpy"
     assert state.recording
-    assert state.observer is None
+    assert state.observers == ()

@@ -31,6 +31,10 @@ class GraphError(TinyaeError, RuntimeError):
     """A graph used in a way that would give wrong gradients."""
 
 
+class AnomalyError(TinyaeError, ArithmeticError):
+    """A NaN or an infinity where there was none before."""
+
+
 class BackendError(TinyaeError, RuntimeError):
     """An array backend that is not there, or does not answer."""
 
@@ -57,23 +61,33 @@ def one_line(error):
 _ours = {}  # file name -> whether it belongs to the package
 
 
-def caller():
-    """(file name, line number) of the nearest frame outside the package: the user's line.  None where there is none."""
-    frame = sys._getframe(1)
+def caller(depth=1):
+    """The place (code, instruction) in the nearest frame outside the package: the user's line.  None where there is none.
+
+    depth: how many frames up to begin.  The line is looked up when it is shown, see `line_of`.
+    """
+    frame = sys._getframe(depth)
     while frame is not None:
-        name = frame.f_code.co_filename
-        ours = _ours.get(name)
+        code = frame.f_code
+        ours = _ours.get(code.co_filename)
         if ours is None:
+            name = code.co_filename
             ours = _ours[name] = name.startswith(PACKAGE) and not name.startswith(LESSONS)
         if not ours:
-            return name, frame.f_lineno
+            return code, frame.f_lasti
         frame = frame.f_back
     return None
 
 
+def line_of(site):
+    """(file name, line number) of a place."""
+    code, instruction = site
+    return code.co_filename, next((line for start, end, line in code.co_lines() if start <= instruction < end and line), code.co_firstlineno)
+
+
 def show(site):
-    """`file.py:31   h = matmul(x, W2)` for a (file name, line number) pair; None for None."""
+    """`file.py:31   h = matmul(x, W2)` for a place in the code; None for None."""
     if site is None:
         return None
-    name, number = site
+    name, number = line_of(site)
     return f"{os.path.basename(name)}:{number}   {linecache.getline(name, number).strip()}".rstrip()

@@ -259,7 +259,7 @@ def test_stepping_through_backward_gives_the_same_bits():
     [
         (lambda x: x * [1.0, 2.0], DtypeError, "a list is not an array"),
         (lambda x: bool(x), DtypeError, "a branch on a value"),
-        (lambda x: np.exp(x), TypeError, "Tensor"),
+        (lambda x: np.exp(x), DtypeError, r"met np\.exp"),
         (lambda x: np.asarray(x), DtypeError, "met a NumPy function"),
         (lambda x: ta.Tensor(x), DtypeError, "a Tensor already"),
         (lambda x: ta.Tensor(np.array([1, 2]), requires_grad=True), DtypeError, "only floating-point numbers"),
@@ -418,7 +418,7 @@ def test_an_input_that_is_missing_is_named():
 
 
 def test_an_attribute_cannot_be_a_tensor():
-    with pytest.raises(DtypeError, match="attribute cannot be a Tensor"):
+    with pytest.raises(DtypeError, match="attribute index cannot be a Tensor"):
         ops.getitem(leaf(1.0, 2.0), index=ta.Tensor([0], dtype=np.int64))
 
 

@@ -1,6 +1,7 @@
 """The autograd core: Tensor, graph, backward, grad, no_grad, and `@primitive` with its registry.  It names no operation."""
 
-from tinyae.autograd.graph import backward, backward_steps, grad, no_grad
+from tinyae.autograd.gradients import grad
+from tinyae.autograd.graph import backward, backward_steps, no_grad
 from tinyae.autograd.primitive import Primitive, primitive, registry, user_registry
 from tinyae.autograd.tensor import Tensor, raw
 

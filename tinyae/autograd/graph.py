@@ -8,18 +8,20 @@ import heapq
 import itertools
 import threading
 
-from tinyae.autograd.tensor import Tensor
+from tinyae import guards
+from tinyae.autograd.tensor import Tensor, raw
 from tinyae.backend import array_module, is_array
-from tinyae.errors import GraphError, ShapeError, caller, show
+from tinyae.errors import TinyaeError
 
 
 class _State(threading.local):
-    """What each thread has switched on: recording of gradients, and for the microscope an observer of operations and a
-    dict that takes the shapes of gradients before what was broadcast is summed."""
+    """What each thread has switched on.
+
+    recording: of gradients.  observers: told of every operation, none while all is switched off; see `observed`.
+    """
 
     recording = True
-    observer = None
-    summed = None
+    observers = ()
 
 
 state = _State()
@@ -36,13 +38,29 @@ def no_grad():
         state.recording = before
 
 
+@contextlib.contextmanager
+def observed(observer):
+    """`with observed(observer):` tells it of each operation on Tensors.
+
+    on_forward(primitive, args, attributes, result): it was computed.  on_backward(node, gy, gradients): its rules were run.
+    on_sum(parent, shape): in between, a gradient of `shape` is summed to the parent's shape, which was broadcast.
+    """
+    before = state.observers
+    state.observers = (*before, observer)
+    try:
+        yield observer
+    finally:
+        state.observers = before
+
+
 class Node:
     """One recorded operation.  It keeps arrays, not Tensors: no reference cycles, and only what its rules name."""
 
-    __slots__ = ("dtype", "guards", "number", "parents", "plan", "primitive", "saved", "shape", "site")
+    __slots__ = ("__weakref__", "dtype", "number", "parents", "plan", "primitive", "saved", "shape", "site", "versions")
 
-    def __init__(self, primitive, plan, parents, site):
+    def __init__(self, primitive, plan, parents, site, y):
         self.primitive, self.plan, self.parents, self.site = primitive, plan, parents, site
+        self.shape, self.dtype = y.shape, y.dtype
         self.number = next(_numbers)
 
     def pull_back(self, gy, create_graph=False, write=False):
@@ -52,54 +70,48 @@ class Node:
         under `create_graph`.  With `write`, a rule that can do so writes into a leaf's gradient buffer.
         """
         if self.saved is None:
-            raise GraphError(
-                f"{self.primitive.name}: backward went through this operation before, and its arrays are freed.",
-                at=show(self.site),
-                remedy="call backward once, or the first time with retain_graph=True",
-            )
-        for tensor_name, version, count in self.guards:
+            raise guards.freed(self.primitive.name, self.site)
+        for version, count, source in self.versions:
             if version[0] != count:
-                raise GraphError(
-                    f"{self.primitive.name}: its input {tensor_name} was changed after the forward pass, which still needs the old values.",
-                    at=show(self.site),
-                    remedy="run backward before the optimiser's step (or other change in place), or run the forward pass again",
-                )
+                raise guards.changed(self.primitive.name, "result" if source.kind == "output" else f"input {source.name}", self.site)
         saved = self.as_tensors() if create_graph else self.saved
-        result = []
-        for rule, positions, slots, takes_out in self.plan.rules:
+        result, parents = [], self.parents
+        for rule, positions, slots in self.plan.rules:
             arguments = [saved[slot] for slot in slots]
-            if takes_out and write:
-                parent = self.parents[positions[0]]
-                if isinstance(parent, Tensor) and parent.grad is None and sum(p is parent for p in self.parents) == 1:
+            if write and rule.takes_out:
+                parent = parents[positions[0]]
+                if isinstance(parent, Tensor) and parent.grad is None and sum(p is parent for p in parents) == 1:
                     arguments.append(parent.gradient_buffer)
-            gradients = rule.function(gy, *arguments)
+            try:
+                gradients = rule.function(gy, *arguments)
+            except (TinyaeError, MemoryError):
+                raise
+            except Exception as error:
+                raise guards.rule_failed(self.primitive.name, rule.inputs, error, self.site) from error
             if not rule.joint:
                 gradients = (gradients,)
+            elif len(gradients) != len(positions):
+                raise guards.miscounted(self.primitive.name, rule.inputs, gradients, self.site)
             for position, gradient in zip(positions, gradients, strict=True):
-                parent = self.parents[position]
-                if parent is not None:
+                if (parent := parents[position]) is not None:
                     result.append((parent, self.fit(rule, gradient, parent)))
         return result
 
     def fit(self, rule, gradient, parent):
         """A rule's gradient in the shape and dtype of its input: what was broadcast is summed."""
         try:
+            fitting = gradient
             if gradient.shape != parent.shape:
-                if state.summed is not None:
-                    state.summed[id(parent)] = gradient.shape
-                gradient = unbroadcast(gradient, parent.shape)
-            if gradient.dtype != parent.dtype:
+                fitting = unbroadcast(gradient, parent.shape)
+                for observer in state.observers:
+                    observer.on_sum(parent, gradient.shape)
+            if fitting.dtype != parent.dtype:
                 if self.dtype == parent.dtype:
                     raise ValueError
-                gradient = gradient.astype(parent.dtype)
-            return gradient
+                fitting = fitting.astype(parent.dtype)
+            return fitting
         except (ValueError, AttributeError):
-            raise ShapeError(
-                f"{self.primitive.name}: its rule for {', '.join(rule.inputs)} returned a gradient that does not fit the input.",
-                expected=f"shape {parent.shape}, {parent.dtype}",
-                got=f"shape {getattr(gradient, 'shape', None)}, {getattr(gradient, 'dtype', type(gradient).__name__)}",
-                at=show(self.site),
-            ) from None
+            raise guards.misfit(self.primitive.name, rule.inputs, parent, gradient, self.site) from None
 
     def as_tensors(self):
         """What was kept, as Tensors linked to the graph, so that rules run on them are recorded."""
@@ -132,10 +144,13 @@ def backward_steps(y, gy, *, create_graph=False, retain_graph=False, write=False
     """The reverse pass, one operation at a time: yields (node, cotangent, [(parent, gradient), ...]), newest first."""
     cotangents = {y.node: gy}
     queue = [(-y.node.number, y.node)]
+    observers = state.observers
     while queue:
         node = heapq.heappop(queue)[1]
         gy = cotangents.pop(node)
         gradients = node.pull_back(gy, create_graph, write)
+        for observer in observers:
+            observer.on_backward(node, gy, gradients)
         yield node, gy, gradients
         for parent, gradient in gradients:
             if isinstance(parent, Tensor):
@@ -152,28 +167,20 @@ def backward_steps(y, gy, *, create_graph=False, retain_graph=False, write=False
 def starting_cotangent(y, cotangent, name):
     """The cotangent to begin with, an array like `y`; ones where `y` has a single entry and none was given."""
     if not (isinstance(y, Tensor) and y.requires_grad):
-        raise GraphError(f"{name}: nothing here requires a gradient.", remedy="make the leaf with requires_grad=True, outside no_grad")
+        raise guards.nothing_wants(name)
     if cotangent is None:
         if y.size != 1:
-            raise GraphError(
-                f"{name}: the result has more than one entry, so a cotangent is needed.",
-                expected="a single entry, or a cotangent of the same shape",
-                got=f"shape {y.shape} and no cotangent",
-                at=show(y.node.site) if y.node else None,
-                remedy="take .sum() or .mean(), or pass an array of that shape",
-            )
+            raise guards.several_entries(name, y.shape)
         return array_module(y.data).ones(y.shape, y.dtype)
-    value = cotangent.data if isinstance(cotangent, Tensor) else cotangent
+    value = raw(cotangent)
     if not is_array(value) or value.shape != y.shape or value.dtype != y.dtype:
-        got = f"{getattr(value, 'shape', type(value).__name__)} {getattr(value, 'dtype', '')}"
-        raise ShapeError(f"{name}: the cotangent must be an array like the result.", expected=f"{y.shape} {y.dtype}", got=got)
+        raise guards.unlike(name, y, value)
     return cotangent
 
 
 def backward(y, cotangent=None, retain_graph=False):
     """Add the gradient of `y` to `.grad` of every leaf that it depends on (`Tensor.backward` says more)."""
-    gy = starting_cotangent(y, cotangent, "backward")
-    gy = gy.data if isinstance(gy, Tensor) else gy
+    gy = raw(starting_cotangent(y, cotangent, "backward"))
     if y.node is None:
         y.accumulate(gy)
         return
@@ -181,42 +188,3 @@ def backward(y, cotangent=None, retain_graph=False):
         for parent, gradient in gradients:
             if isinstance(parent, Tensor):
                 parent.accumulate(gradient)
-
-
-def grad(y, inputs, cotangent=None, *, create_graph=False, retain_graph=None):
-    """The gradients of `y` with respect to `inputs`, as Tensors; no `.grad` is touched.
-
-    y: a Tensor with a single entry, or of any shape with `cotangent` of that shape.  inputs: a list of Tensors, leaves
-    or computed.  Returns: a list of Tensors of the inputs' shapes (zeros where `y` does not depend on one).
-    With `create_graph=True` they can be differentiated again.
-    """
-    if isinstance(inputs, Tensor):
-        raise GraphError("grad: the inputs are a list.", got="a Tensor", remedy="ta.grad(y, [x])")
-    inputs = list(inputs)
-    if fixed := [x for x in inputs if not x.requires_grad]:
-        raise GraphError("grad: an input does not require a gradient.", got=repr(fixed[0]), at=show(caller()), remedy="requires_grad=True")
-    retain_graph = create_graph if retain_graph is None else retain_graph
-    gy = starting_cotangent(y, cotangent, "grad")
-    if create_graph and not isinstance(gy, Tensor):
-        gy = Tensor.of(gy, None)
-    elif not create_graph and isinstance(gy, Tensor):
-        gy = gy.data
-    wanted = {id(x if x.node is None else x.node): None for x in inputs}
-    if id(y if y.node is None else y.node) in wanted:
-        wanted[id(y if y.node is None else y.node)] = gy
-    if y.node is not None:
-        for _, _, gradients in backward_steps(y, gy, create_graph=create_graph, retain_graph=retain_graph):
-            for parent, gradient in gradients:
-                if id(parent) in wanted:
-                    before = wanted[id(parent)]
-                    wanted[id(parent)] = gradient if before is None else before + gradient
-    found = [wanted[id(x if x.node is None else x.node)] for x in inputs]
-    return [_as_gradient(g, x) for g, x in zip(found, inputs, strict=True)]
-
-
-def _as_gradient(gradient, x):
-    """A found gradient as a Tensor like `x`, its memory its own; zeros where there is none."""
-    if isinstance(gradient, Tensor):
-        return gradient
-    xp = array_module(x.data)
-    return Tensor.of(xp.zeros(x.shape, x.dtype) if gradient is None else xp.array(gradient), None)

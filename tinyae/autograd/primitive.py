@@ -9,10 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinyae import formula as formulas
+from tinyae import guards
 from tinyae.autograd.graph import Node, state
-from tinyae.autograd.tensor import Tensor, raw
-from tinyae.errors import ArgumentError, DtypeError, ShapeError, TinyaeError, caller, show
+from tinyae.autograd.tensor import Tensor
+from tinyae.errors import ArgumentError, caller
+from tinyae.formula import Formulated
 
 DOMAINS = ("real", "nonzero", "positive", "unit", "boolean")
 
@@ -29,10 +30,10 @@ class Plan(NamedTuple):
     """For one pattern of inputs that need a gradient: what to keep, and the rules to run with it."""
 
     sources: list  # of Source, one for each array (or shape, or attribute) kept
-    rules: list  # of (rule, positions of its inputs, slots of its arguments in what was kept, takes `out`)
+    rules: list  # of (rule, positions of its inputs, slots of its arguments in what was kept)
 
 
-class Rule(formulas.Formulated):
+class Rule(Formulated):
     """A vector-Jacobian product: the gradients of `inputs` from the cotangent of the output."""
 
     def __init__(self, primitive, inputs, function, formula):
@@ -46,7 +47,7 @@ class Rule(formulas.Formulated):
         self.sources = [primitive.source(name, self) for name in self.arguments]
 
 
-class Primitive(formulas.Formulated):
+class Primitive(Formulated):
     """A differentiable operation.  Called with arrays it computes; called with a Tensor it also records.
 
     Its registry data: domain (input -> one of DOMAINS or an open interval (low, high)), kinks (where it is not smooth, or None),
@@ -65,10 +66,10 @@ class Primitive(formulas.Formulated):
         self.inputs = [name for name in kinds if name not in self.attributes]
         self.variadic = any(kind == inspect.Parameter.VAR_POSITIONAL for kind in kinds.values())
         self.shapes, self.kinks, self.surrogate, self.analytic, self.view = shapes, kinks, surrogate, analytic, view
-        self.core = core_axes(shapes)
+        self.core = guards.core_axes(shapes)
         self.domain = {name: (domain or {}).get(name, "real") for name in self.inputs}
         self.composed, self.rules, self._plans = None, [], {}
-        if unknown := [name for name in self.domain.values() if name not in DOMAINS and not isinstance(name, tuple)] + [
+        if unknown := [d for d in self.domain.values() if d not in DOMAINS and not isinstance(d, tuple)] + [
             n for n in domain or {} if n not in self.inputs
         ]:
             raise ArgumentError(f"primitive {self.name}: unknown domain or input {unknown[0]!r}.", expected=", ".join(DOMAINS))
@@ -76,9 +77,12 @@ class Primitive(formulas.Formulated):
             raise ArgumentError(f"primitive {self.name}: no input may be called y or out.", remedy="rules use these names for the result")
 
     def __call__(self, *args, **attributes):
-        if self.variadic and len(args) == 1 and isinstance(args[0], (list, tuple)):
-            args = args[0]
-        if not attributes.keys() <= self.attributes.keys() or (len(args) < len(self.inputs) and not self.variadic):
+        if self.variadic:
+            if len(args) == 1 and isinstance(args[0], (list, tuple)):
+                args = args[0]
+        elif len(args) != len(self.inputs):
+            args, attributes = self.bind(args, attributes)
+        if attributes and not attributes.keys() <= self.attributes.keys():
             args, attributes = self.bind(args, attributes)
         for arg in args:
             if isinstance(arg, Tensor):
@@ -95,79 +99,62 @@ class Primitive(formulas.Formulated):
 
     def record(self, args, attributes):
         """Compute on the Tensors' arrays, and note in the graph how to come back."""
-        arrays, mask = [], 0
+        arrays, mask, dtype = [], 0, None
         for position, arg in enumerate(args):
             if isinstance(arg, Tensor):
                 arrays.append(arg.data)
-                mask |= arg.requires_grad << position
-            elif isinstance(arg, (list, tuple)):
-                raise DtypeError(f"{self.name}: a list is not an array.", at=show(caller()), remedy="wrap it: ta.Tensor([...])")
+                dtype = arg.data.dtype
+                if arg.wanted:
+                    mask |= 1 << position
+            elif isinstance(arg, (list, tuple, str)):
+                raise guards.not_an_input(self.name, arg)
             else:
                 arrays.append(arg)
-        if any(isinstance(value, Tensor) for value in attributes.values()):
-            raise DtypeError(f"{self.name}: an attribute cannot be a Tensor, it has no gradient.", at=show(caller()), remedy="tensor.data")
+        for name, value in attributes.items():
+            if isinstance(value, Tensor):
+                raise guards.tensor_attribute(self.name, name)
         y = self.compute(arrays, attributes)
-        if mask and state.recording:
-            plan = self._plans.get((len(args), mask)) or self.plan(len(args), mask)
-            result = self.link(plan, args, attributes, y)
-        else:
-            result = Tensor.of(y, None)
+        if y.dtype is not dtype:
+            guards.check_width(self, y, args)
+        result = self.link(args, attributes, mask, y) if mask and state.recording else Tensor.of(y, None)
         if self.view and isinstance(args[0], Tensor):
             result.version = args[0].version
-        if state.observer is not None:
-            state.observer(self, args, attributes, result)
+        for observer in state.observers:
+            observer.on_forward(self, args, attributes, result)
         return result
 
-    def link(self, plan, args, attributes, y):
-        """The result as a Tensor whose node keeps exactly what the rules of `plan` name."""
-        parents = tuple((arg.node or arg) if isinstance(arg, Tensor) and arg.requires_grad else None for arg in args)
-        node = Node(self, plan, parents, caller())
-        node.shape, node.dtype = y.shape, y.dtype
+    def link(self, args, attributes, mask, y):
+        """The result as a Tensor whose node keeps exactly what the rules named for the inputs in `mask`."""
+        plan = self._plans.get((len(args), mask)) or self.plan(len(args), mask)
+        parents = tuple([(arg.node or arg) if isinstance(arg, Tensor) and arg.wanted else None for arg in args])
+        node = Node(self, plan, parents, caller(4), y)
         result = Tensor.of(y, node)
-        node.saved, node.guards = [], []
-        for kind, name, position in plan.sources:
+        node.saved, node.versions = [], []
+        for source in plan.sources:
+            kind, name, position = source
             if kind == "attribute":
                 node.saved.append(attributes.get(name, self.attributes[name]))
             elif kind == "shape":
                 found = args[position]
-                node.saved.append(tuple(map(_shape, found)) if isinstance(position, slice) else _shape(found))
+                node.saved.append(tuple(map(_shape, found)) if self.variadic else _shape(found))
             else:
                 kept = result if kind == "output" else args[position]
-                node.saved.append(raw(kept))
                 if isinstance(kept, Tensor):
-                    node.guards.append((name, kept.version, kept.version[0]))
+                    node.saved.append(kept.data)
+                    node.versions.append((kept.version, kept.version[0], source))
+                else:
+                    node.saved.append(kept)
         return result
 
     def compute(self, arrays, attributes):
         """The forward function, its result always an array; errors name the operation and the user's line."""
         try:
-            self.check_core(arrays)
+            if self.core:
+                guards.check_core(self.core, arrays)
             y = self.forward(*arrays, **attributes)
-        except TinyaeError:
-            raise
-        except (ValueError, IndexError) as error:
-            raise self.explained(ShapeError, error, arrays) from error
-        except TypeError as error:
-            raise self.explained(DtypeError, error, arrays) from error
-        return y if not isinstance(y, np.generic) else np.asarray(y)
-
-    def check_core(self, arrays):
-        """Raise ValueError where arrays differ in an axis that the signature gives one name: core axes do not broadcast."""
-        sizes = {}
-        for axes, array in zip(self.core, arrays, strict=False):
-            shape = getattr(array, "shape", None)
-            if shape is not None and (
-                len(shape) < len(axes) or any(sizes.setdefault(axis, n) != n for axis, n in zip(axes, shape[len(shape) - len(axes) :], strict=True))
-            ):
-                raise ValueError("the last axes do not fit")
-
-    def explained(self, kind, error, arrays):
-        """An error of the forward function as one that names the operation, the inputs' shapes and the user's line."""
-        names = [f"{self.inputs[0]}[{i}]" for i in range(len(arrays))] if self.variadic else self.inputs
-        expected = f"{', '.join(self.inputs)}: {self.shapes}" if self.shapes else None
-        got = ", ".join(f"{n} {a.shape}" if hasattr(a, "shape") else f"{n} {type(a).__name__}" for n, a in zip(names, arrays, strict=False))
-        rule = str(error).removeprefix(f"{self.name}: ").rstrip(".")
-        return kind(f"{self.name}: {rule}.", expected=expected, got=got, at=show(caller()))
+        except (ValueError, IndexError, TypeError, AttributeError) as error:
+            raise guards.explained(self, error, arrays, attributes) from error
+        return np.asarray(y) if isinstance(y, np.generic) else y
 
     def vjp(self, *inputs, formula=None):
         """Register a rule for `inputs` (names; "*arrays" for a variadic input).  Several names: it returns a tuple."""
@@ -207,35 +194,21 @@ class Primitive(formulas.Formulated):
 
     def plan(self, count, mask):
         """What to keep and which rules to run when the inputs in the bit set `mask` need a gradient."""
-        plan = Plan([], [])
-        served = 0
+        plan, served = Plan([], []), 0
         for rule in self.rules:
             positions = range(count) if self.variadic else [self.inputs.index(name) for name in rule.inputs]
-            if not any(mask >> position & 1 for position in positions):
-                continue
-            served |= sum(1 << position for position in positions)
-            for source in rule.sources:
-                if source not in plan.sources:
-                    plan.sources.append(source)
-            plan.rules.append((rule, positions, [plan.sources.index(source) for source in rule.sources], rule.takes_out))
-        if missing := [name for i, name in enumerate(self.inputs) if mask & ~served & 1 << i and not self.variadic]:
-            raise DtypeError(
-                f"{self.name}: it has no gradient for {missing[0]}.", at=show(caller()), remedy=f"detach() it, or write @{self.name}.vjp"
-            )
+            if any(mask >> position & 1 for position in positions):
+                served |= sum(1 << position for position in positions)
+                plan.sources.extend(source for source in rule.sources if source not in plan.sources)
+                plan.rules.append((rule, positions, [plan.sources.index(source) for source in rule.sources]))
+        for position, name in enumerate(self.inputs):
+            if mask & ~served & 1 << position and not self.variadic:
+                raise guards.no_rule(self.name, name)
         self._plans[count, mask] = plan
         return plan
 
     def __repr__(self):
         return f"<primitive {self.name}{self.signature}>"
-
-
-def core_axes(shapes):
-    """The names of the core axes of each input in a signature; empty where there are optional axes but a leading one."""
-    if shapes is None:
-        return ()
-    inputs = [part.strip("()").split(",") for part in shapes.split("->")[0].replace("),(", ")|(").split("|")]
-    inputs = [axes[1:] if axes[0].endswith("?") else axes for axes in inputs]
-    return () if any(axis.endswith("?") for axes in inputs for axis in axes) else tuple(map(tuple, inputs))
 
 
 def _shape(value):

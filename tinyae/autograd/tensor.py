@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from tinyae import guards
 from tinyae.backend import array_module, as_array, to_numpy
-from tinyae.errors import DtypeError, GraphError, ShapeError, caller, show
+from tinyae.errors import DtypeError
 
 
 class Tensor:
@@ -11,28 +12,19 @@ class Tensor:
 
     data: an array of any backend; lists and Python numbers become float32.  requires_grad: whether a gradient is wanted.
     Change the values through `assign` or an optimiser: a graph that still needs the old ones then refuses to run backward.
-    What is written straight into `data` is not seen.
+    What is written straight into `data` is seen under `detect_anomaly` only.
     grad: after `backward()`, the gradient as an array of data's shape and dtype (None before).
     """
 
-    __slots__ = ("__weakref__", "data", "grad", "gradient_buffer", "node", "requires_grad", "version")
-    __array_ufunc__ = None  # so that `ndarray @ tensor` and `ndarray * tensor` come to us
+    __slots__ = ("__weakref__", "data", "grad", "gradient_buffer", "node", "version", "wanted")
 
     def __init__(self, data, requires_grad=False, dtype=None):
         if isinstance(data, Tensor):
             raise DtypeError("Tensor: this is a Tensor already.", remedy="use it as it is, or tensor.detach()")
         self.data = as_array(data, dtype)
-        if requires_grad and self.data.dtype.kind != "f":
-            raise DtypeError(
-                "Tensor: only floating-point numbers have a gradient.",
-                expected="dtype float32 or float64",
-                got=f"dtype {self.data.dtype}",
-                at=show(caller()),
-                remedy="tensor = ta.Tensor(array.astype('float32'), requires_grad=True)",
-            )
+        self.node = None  # the Node that made it; None for a leaf
         self.requires_grad = requires_grad
         self.grad = None
-        self.node = None  # the Node that made it; None for a leaf
         self.version = [0]  # counts changes of data made through our interface; shared by tensors that share data
         self.gradient_buffer = None  # where an optimiser wants the gradient written
 
@@ -40,10 +32,23 @@ class Tensor:
     def of(cls, data, node):
         """A Tensor made by `node`, without checks: the fast way for the engine."""
         tensor = cls.__new__(cls)
-        tensor.data, tensor.node, tensor.requires_grad = data, node, node is not None
+        tensor.data, tensor.node, tensor.wanted = data, node, node is not None
         tensor.grad = tensor.gradient_buffer = None
         tensor.version = [0]
         return tensor
+
+    @property
+    def requires_grad(self):
+        """Whether a gradient is wanted; may be set on a leaf of floating-point numbers."""
+        return self.wanted
+
+    @requires_grad.setter
+    def requires_grad(self, wanted):
+        if self.node is not None:
+            raise guards.computed("requires_grad is set on leaves only.", self.node.primitive.name, "detach() it")
+        if wanted and self.data.dtype.kind != "f":
+            raise guards.integers(self.data.dtype)
+        self.wanted = bool(wanted)
 
     @property
     def shape(self):
@@ -85,17 +90,12 @@ class Tensor:
         value: an array of the same shape.  Raises GraphError on a computed Tensor, ShapeError on another shape.
         """
         if self.node is not None:
-            raise GraphError(
-                "assign: a computed Tensor cannot be overwritten; its inputs would no longer give its value.",
-                expected="a leaf (made from data)",
-                got=f"the result of {self.node.primitive.name}",
-                at=show(caller()),
-                remedy="detach() it, or make a new Tensor",
-            )
-        value = value.data if isinstance(value, Tensor) else value
+            rule = "assign: a computed Tensor cannot be overwritten; its inputs would no longer give its value."
+            raise guards.computed(rule, self.node.primitive.name, "detach() it, or make a new Tensor")
+        value = raw(value)
         shape = value.shape if hasattr(value, "shape") else np.shape(value)
         if shape not in (self.shape, ()):
-            raise ShapeError("assign: shapes differ.", expected=self.shape, got=shape, at=show(caller()))
+            raise guards.other_shape("assign", self.shape, shape)
         self.data[...] = value
         self.touch()
 
@@ -114,44 +114,9 @@ class Tensor:
                 self.gradient_buffer[...] = gradient
             self.grad = self.gradient_buffer
 
-    def __setitem__(self, index, value):
-        if self.node is not None or self.requires_grad:
-            raise GraphError(
-                "assignment to a part of a Tensor is not recorded, so its gradient would be wrong.",
-                at=show(caller()),
-                remedy="build the result with ta.ops.concatenate, or change a constant Tensor",
-            )
-        self.data[index] = value.data if isinstance(value, Tensor) else value
-        self.touch()
-
-    def __len__(self):
-        if self.ndim == 0:
-            raise TypeError("len() of a Tensor with no axes")
-        return self.shape[0]
-
-    def __iter__(self):
-        return (self[i] for i in range(len(self)))
-
-    def __bool__(self):
-        raise DtypeError(
-            "bool(tensor): a branch on a value is not part of the graph.",
-            at=show(caller()),
-            remedy="compare the data: tensor.data > 0, or tensor.item() > 0",
-        )
-
-    def __array__(self, dtype=None, copy=None):
-        raise DtypeError(
-            "a Tensor met a NumPy function; the graph would be lost.",
-            at=show(caller()),
-            remedy="use the operation in ta.ops, or tensor.numpy() for the values",
-        )
-
-    def __float__(self):
-        return float(self.item())
-
     def __repr__(self):
         values = np.array2string(self.numpy(), precision=4, threshold=20, edgeitems=2, prefix="Tensor(")
-        origin = f", made by {self.node.primitive.name}" if self.node is not None else ", requires_grad" if self.requires_grad else ""
+        origin = f", made by {self.node.primitive.name}" if self.node is not None else ", requires_grad" if self.wanted else ""
         return f"Tensor({values}, shape {self.shape}, {self.dtype}{origin})"
 
 

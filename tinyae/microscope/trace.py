@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tinyae.autograd import Tensor, backward_steps
-from tinyae.autograd.graph import starting_cotangent, state
+from tinyae.autograd import Tensor
+from tinyae.autograd.graph import observed
 from tinyae.backend import to_numpy
 from tinyae.microscope import names
 
@@ -83,17 +83,21 @@ class Trace:
         self._parameters = {} if model is None else {id(p): name for name, p in model.named_parameters()}
         self._made = {}  # id of a Tensor, or node -> Line
         self._calls = {}  # (code, instruction) -> Call, so that a loop is looked up once
-        self._outer = self._before = None
+        self._summed = {}  # id of a parent -> shape of a gradient before it was summed to the parent's
+        self._outer = self._observed = None
+        self._backward = False  # whether gradients are noted
 
     def __enter__(self):
-        self._outer, self._before, state.observer = sys._getframe(1), state.observer, self._note
+        self._outer, self._observed = sys._getframe(1), observed(self)
+        self._observed.__enter__()
         return self
 
     def __exit__(self, *error):
-        self._outer, state.observer = None, self._before
+        self._outer = None
+        self._observed.__exit__(*error)
 
-    def _note(self, primitive, args, attributes, result):
-        """The engine's observer: one operation was recorded, and the line that did so is on the stack."""
+    def on_forward(self, primitive, args, attributes, result):
+        """The engine says: one operation was recorded, and the line that did so is on the stack."""
         frame, engine_files = sys._getframe(3), []  # above this function, `record` and `__call__`
         while names.room_of(frame.f_code.co_filename) in ENGINE and frame.f_back is not None:
             engine_files.append(frame.f_code.co_filename)
@@ -142,33 +146,29 @@ class Trace:
         return argument
 
     def backward(self, loss, cotangent=None):
-        """`loss.backward()`, to the bit, that notes at each line what came in and what its rules gave."""
-        start = starting_cotangent(loss, cotangent, "backward")
-        start = start.data if isinstance(start, Tensor) else start
-        if loss.node is None:
-            loss.accumulate(start)
-            return
-        before, state.summed = state.summed, {}
+        """`loss.backward()` that notes at each line what came in and what its rules gave."""
+        self._backward = True
         try:
-            for node, gy, gradients in backward_steps(loss, start, write=True):
-                if node in self._made:
-                    self._note_gradients(self._made[node], node, gy, gradients)
-                state.summed.clear()
-                for parent, gradient in gradients:
-                    if isinstance(parent, Tensor):
-                        parent.accumulate(gradient)
+            with observed(self):
+                loss.backward(cotangent)
         finally:
-            state.summed = before
+            self._backward = False
 
-    def _note_gradients(self, line, node, gy, gradients):
-        """Write what the rules of a node gave into its line."""
+    def on_sum(self, parent, shape):
+        """The engine says: a gradient of `shape` is summed to the parent's shape."""
+        self._summed[id(parent)] = shape
+
+    def on_backward(self, node, gy, gradients):
+        """The engine says: these gradients are what the rules of a node gave."""
+        line, summed, self._summed = self._made.get(node), self._summed, {}
+        if line is None or not self._backward:
+            return
         line.cotangent_norm = norm(gy)
-        served = [(rule, position) for rule, positions, *_ in node.plan.rules for position in positions if node.parents[position] is not None]
+        served = [(rule, position) for rule, positions, _ in node.plan.rules for position in positions if node.parents[position] is not None]
         for (rule, position), (parent, gradient) in zip(served, gradients, strict=True):
             argument = line.arguments[position]
-            raw = state.summed.get(id(parent), gradient.shape)
-            summed = summed_axes(raw, gradient.shape)
-            line.gradients.append(Gradient(argument, self._rule(line, rule, position), gradient.shape, norm(gradient), summed))
+            axes = summed_axes(summed.get(id(parent), gradient.shape), gradient.shape)
+            line.gradients.append(Gradient(argument, self._rule(line, rule, position), gradient.shape, norm(gradient), axes))
             if parent in self._made and line.number not in self._made[parent].consumers:
                 self._made[parent].consumers.append(line.number)
 

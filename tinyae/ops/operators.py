@@ -1,8 +1,8 @@
 """The one table that gives Tensor its operators and methods."""
 
-from tinyae.autograd import Tensor, backward
+from tinyae import guards
+from tinyae.autograd import Tensor, backward, raw, registry
 from tinyae.autograd.graph import state
-from tinyae.errors import GraphError, caller, show
 from tinyae.ops import activations, arithmetic, exponential, indexing, linear_algebra, reductions, shapes
 
 
@@ -15,16 +15,48 @@ def compared(name):
     """A comparison: a plain array of truth values, which has no gradient."""
 
     def compare(self, other):
-        return getattr(self.data, name)(other.data if isinstance(other, Tensor) else other)
+        return getattr(self.data, name)(raw(other))
 
     return compare
 
 
+def numpy_ufunc(self, ufunc, method, *inputs, out=None, **options):
+    """What NumPy asks for `array * tensor` or np.multiply(array, tensor): our operation of that name, and no other function."""
+    if method == "__call__" and out is None and not options:
+        if ufunc.__name__ in COMPARISONS:
+            return ufunc(*map(raw, inputs))
+        if ufunc.__name__ in {operation.name for operation in BINARY.values()}:
+            return registry[ufunc.__name__](*inputs)
+    raise guards.numpy_function(f"np.{ufunc.__name__}{'' if method == '__call__' else '.' + method}{' with out=' if out else ''}")
+
+
+def setitem(self, index, value):
+    """self[index] = value, for a constant only."""
+    if self.requires_grad:
+        raise guards.part_assigned()
+    self.data[index] = raw(value)
+    self.touch()
+
+
+def length(self):
+    """The length of the first axis."""
+    if self.ndim == 0:
+        raise TypeError("len() of a Tensor with no axes")
+    return self.shape[0]
+
+
+def refuse(error):
+    """A method that raises an error."""
+
+    def refused(self, *args, **options):
+        raise error()
+
+    return refused
+
+
 def getitem(self, index):
     """self[index], as in NumPy; a Tensor as index stands for its data."""
-    parts = index if isinstance(index, tuple) else (index,)
-    parts = tuple(part.data if isinstance(part, Tensor) else part for part in parts)
-    return indexing.getitem(self, index=parts if isinstance(index, tuple) else parts[0])
+    return indexing.getitem(self, index=tuple(map(raw, index)) if isinstance(index, tuple) else raw(index))
 
 
 def reshape(self, *shape):
@@ -68,12 +100,8 @@ def in_place(operation):
         if self.node is not None or not self.requires_grad:
             return operation(self, other)
         if state.recording:
-            raise GraphError(
-                "a leaf that requires a gradient was changed in place while operations are recorded.",
-                at=show(caller()),
-                remedy="with ta.no_grad(): p -= lr * p.grad; or write p = p - ... for a new Tensor",
-            )
-        self.assign(operation(self.data, other.data if isinstance(other, Tensor) else other))
+            raise guards.changed_while_recording()
+        self.assign(operation(self.data, raw(other)))
         return self
 
     return operate
@@ -89,6 +117,7 @@ def method(operation):
     return lambda self: operation(self)
 
 
+COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
 BINARY = {
     "add": arithmetic.add,
     "sub": arithmetic.subtract,
@@ -101,7 +130,17 @@ OPERATORS = {f"__{name}__": operator(operation) for name, operation in BINARY.it
 OPERATORS |= {f"__r{name}__": reflected(operation) for name, operation in BINARY.items()}
 OPERATORS |= {f"__i{name}__": in_place(operation) for name, operation in BINARY.items()}
 OPERATORS |= {name: compared(name) for name in ("__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__")}
-OPERATORS |= {"__neg__": method(arithmetic.negative), "__getitem__": getitem}
+OPERATORS |= {
+    "__array__": refuse(lambda: guards.numpy_function("a NumPy function")),
+    "__array_ufunc__": numpy_ufunc,
+    "__bool__": refuse(guards.truth),
+    "__float__": lambda self: float(self.item()),
+    "__getitem__": getitem,
+    "__iter__": lambda self: (self[i] for i in range(len(self))),
+    "__len__": length,
+    "__neg__": method(arithmetic.negative),
+    "__setitem__": setitem,
+}
 METHODS = {
     "T": property(shapes.transpose),
     "astype": astype,

@@ -1,0 +1,211 @@
+"""What the engine says when it is misused: every refusal in one place, each with the operation, expected, got, line and remedy.
+
+A site is a place in the user's code as `errors.caller` gives it; without one, the line that is running now.
+"""
+
+from tinyae.backend import array_module, is_array
+from tinyae.errors import BackendError, DtypeError, GraphError, ShapeError, TinyaeError, caller, show
+
+
+def described(value):
+    """An input in an error: its shape and dtype, or its type."""
+    return f"{tuple(value.shape)} {value.dtype}" if hasattr(value, "dtype") else type(value).__name__
+
+
+# ---- between forward and backward
+
+
+def freed(operation, site):
+    """A second walk through a graph that was freed."""
+    rule = f"{operation}: backward went through this operation before, and its arrays are freed."
+    return GraphError(rule, at=show(site), remedy="call backward once, or the first time with retain_graph=True")
+
+
+def changed(operation, name, site):
+    """An array that a rule needs is not what it was."""
+    rule = f"{operation}: its {name} was changed after the forward pass, which still needs the old values."
+    remedy = "run backward before the optimiser's step (or other change in place), or run the forward pass again"
+    return GraphError(rule, at=show(site), remedy=remedy)
+
+
+def misfit(operation, inputs, parent, gradient, site):
+    """A rule gave something else than an array of the input's shape and dtype."""
+    rule = f"{operation}: its rule for {', '.join(inputs)} returned a gradient that does not fit the input."
+    return ShapeError(rule, expected=described(parent), got=described(gradient), at=show(site), remedy=f"correct the rule of {operation}")
+
+
+def miscounted(operation, inputs, gradients, site):
+    """A joint rule gave another number of gradients than it serves inputs."""
+    got = f"{len(gradients)} gradients" if isinstance(gradients, (tuple, list)) else type(gradients).__name__
+    rule = f"{operation}: its rule for {', '.join(inputs)} returns a tuple, one gradient for each."
+    return ShapeError(rule, expected=f"{len(inputs)} gradients", got=got, at=show(site), remedy=f"correct the rule of {operation}")
+
+
+def rule_failed(operation, inputs, error, site):
+    """A rule raised an error of NumPy's."""
+    rule = f"{operation}: its rule for {', '.join(inputs)} failed: {error}"
+    return GraphError(rule, at=show(site), remedy=f"correct the rule of {operation}; gradcheck calls it alone")
+
+
+def nothing_wants(name):
+    """A backward pass from something that depends on no leaf with requires_grad."""
+    return GraphError(
+        f"{name}: nothing here requires a gradient.", at=show(caller()), remedy="make the leaf with requires_grad=True, outside no_grad"
+    )
+
+
+def several_entries(name, shape):
+    """A backward pass from more than one number, without a cotangent."""
+    expected, got = "a single entry, or a cotangent of the same shape", f"shape {shape} and no cotangent"
+    rule = f"{name}: the result has more than one entry, so a cotangent is needed."
+    return GraphError(rule, expected=expected, got=got, at=show(caller()), remedy="take .sum() or .mean(), or pass an array of that shape")
+
+
+def unlike(name, y, cotangent):
+    """A cotangent of another shape or dtype than the result."""
+    return ShapeError(f"{name}: the cotangent must be an array like the result.", expected=described(y), got=described(cotangent), at=show(caller()))
+
+
+def one_input(name):
+    """grad(y, x) for grad(y, [x])."""
+    return GraphError(f"{name}: the inputs are a list.", got="a Tensor", at=show(caller()), remedy=f"ta.{name}(y, [x])")
+
+
+def fixed_input(name, x):
+    """A gradient is wanted with respect to a constant."""
+    rule = f"{name}: an input does not require a gradient."
+    return GraphError(rule, got=repr(x), at=show(caller()), remedy="ta.Tensor(array, requires_grad=True), before y is computed from it")
+
+
+# ---- what an operation cannot take
+
+
+def inputs_of(names, variadic, arrays, show_input=described):
+    """`x (2, 3) float32, W (4, 5) float32`: the inputs of a call by name."""
+    names = [f"{names[0]}[{i}]" for i in range(len(arrays))] if variadic else names
+    return ", ".join(f"{name} {show_input(array)}" for name, array in zip(names, arrays, strict=False))
+
+
+def shape_of(value):
+    """An input in an error about shapes."""
+    return tuple(value.shape) if hasattr(value, "shape") else type(value).__name__
+
+
+def core_axes(shapes):
+    """The names of the core axes of each input in a signature; empty where there are optional axes but a leading one."""
+    if shapes is None:
+        return ()
+    inputs = [part.strip("()").split(",") for part in shapes.split("->")[0].replace("),(", ")|(").split("|")]
+    inputs = [axes[1:] if axes[0].endswith("?") else axes for axes in inputs]
+    return () if any(axis.endswith("?") for axes in inputs for axis in axes) else tuple(map(tuple, inputs))
+
+
+def check_core(core, arrays):
+    """Raise ValueError where arrays differ in an axis that the signature gives one name: core axes do not broadcast."""
+    sizes = {}
+    for axes, array in zip(core, arrays, strict=False):
+        shape = getattr(array, "shape", None)
+        if shape is not None:
+            last = shape[len(shape) - len(axes) :]
+            if len(shape) < len(axes) or any(sizes.setdefault(axis, n) != n for axis, n in zip(axes, last, strict=True)):
+                raise ValueError("the last axes do not fit")
+
+
+def explained(operation, error, arrays, attributes):
+    """An error of the forward function as one that names the operation, the inputs and the user's line."""
+    if len({type(a) for a in (*arrays, *attributes.values()) if is_array(a)}) > 1:
+        lie = inputs_of(operation.inputs, operation.variadic, arrays, lambda a: f"on {backend_of(a)}" if is_array(a) else described(a))
+        return mixed_backends(operation.name, lie)
+    if isinstance(error, TinyaeError):
+        return error
+    got = inputs_of(operation.inputs, operation.variadic, arrays, described if isinstance(error, TypeError) else shape_of)
+    kind = DtypeError if isinstance(error, (TypeError, AttributeError)) else ShapeError
+    rule = str(error).removeprefix(f"{operation.name}: ").rstrip(".")
+    expected = f"{', '.join(operation.inputs)}: {operation.shapes}" if operation.shapes else None
+    return kind(f"{operation.name}: {rule}.", expected=expected, got=got, at=show(caller()))
+
+
+def backend_of(array):
+    """The name of the backend on which an array lies."""
+    xp = array_module(array)
+    return getattr(xp, "backend_name", xp.__name__)
+
+
+def mixed_backends(operation, got):
+    """Arrays of two backends in one operation."""
+    remedy = "move the data with ta.backend.to_device, or make them inside the same ta.using(...)"
+    return BackendError(f"{operation}: its inputs lie on different backends.", expected="one backend", got=got, at=show(caller()), remedy=remedy)
+
+
+def check_width(operation, y, inputs):
+    """Refuse a floating result wider than all floating inputs: a NumPy scalar, say, that made float64 of float32.
+
+    Numbers without axes that are no Tensors do not count as inputs.
+    """
+    floats = [x.dtype for x in inputs if hasattr(x, "dtype") and (hasattr(x, "node") or x.ndim) and x.dtype.kind == "f"]
+    if floats and y.dtype.kind == "f" and y.dtype.itemsize > max(dtype.itemsize for dtype in floats) and "dtype" not in operation.attributes:
+        rule = f"{operation.name}: its result is wider than all its floating inputs, and so would be all that follows."
+        got = f"{y.dtype} from {inputs_of(operation.inputs, operation.variadic, inputs)}"
+        remedy = "make the NumPy number a Python one, float(number); or convert on purpose, with .astype"
+        raise DtypeError(rule, expected="the dtype of an input", got=got, at=show(caller()), remedy=remedy)
+
+
+def not_an_input(operation, value):
+    """A list, a string, None where an array belongs."""
+    rule = f"{operation}: a {type(value).__name__} is not an array."
+    return DtypeError(rule, expected="a Tensor, an array or a number", at=show(caller()), remedy="wrap it: ta.Tensor([...])")
+
+
+def tensor_attribute(operation, name):
+    """A Tensor as keyword-only attribute."""
+    return DtypeError(f"{operation}: the attribute {name} cannot be a Tensor, it has no gradient.", at=show(caller()), remedy="tensor.data")
+
+
+def no_rule(operation, name):
+    """A gradient is wanted through an input that has no rule."""
+    return DtypeError(f"{operation}: it has no gradient for {name}.", at=show(caller()), remedy=f"detach() it, or write @{operation}.vjp({name!r})")
+
+
+# ---- what a Tensor cannot be
+
+
+def integers(dtype):
+    """A gradient is wanted for numbers that cannot move a little."""
+    remedy = "tensor = ta.Tensor(array.astype('float32'), requires_grad=True)"
+    rule, expected = "Tensor: only floating-point numbers have a gradient.", "dtype float32 or float64"
+    return DtypeError(rule, expected=expected, got=f"dtype {dtype}", at=show(caller()), remedy=remedy)
+
+
+def computed(rule, operation, remedy):
+    """Something was done to a computed Tensor that only a leaf allows."""
+    return GraphError(rule, expected="a leaf (made from data)", got=f"the result of {operation}", at=show(caller()), remedy=remedy)
+
+
+def other_shape(name, expected, got):
+    """Values of another shape."""
+    return ShapeError(f"{name}: shapes differ.", expected=expected, got=got, at=show(caller()))
+
+
+def part_assigned():
+    """tensor[i] = value, where the graph would not see it."""
+    rule = "assignment to a part of a Tensor is not recorded, so its gradient would be wrong."
+    return GraphError(rule, at=show(caller()), remedy="build the result with ta.ops.where or ta.ops.concatenate, or change a constant Tensor")
+
+
+def changed_while_recording():
+    """leaf -= step, outside no_grad."""
+    rule = "a leaf that requires a gradient was changed in place while operations are recorded."
+    remedy = "with ta.no_grad(): p -= lr * p.grad; or write p = p - ... for a new Tensor"
+    return GraphError(rule, at=show(caller()), remedy=remedy)
+
+
+def truth():
+    """bool(tensor)."""
+    rule = "bool(tensor): a branch on a value is not part of the graph."
+    return DtypeError(rule, at=show(caller()), remedy="compare the data: tensor.data > 0, or tensor.item() > 0")
+
+
+def numpy_function(name):
+    """A NumPy function called on a Tensor."""
+    rule = f"a Tensor met {name}; the graph would be lost."
+    return DtypeError(rule, at=show(caller()), remedy="use the operation in ta.ops, or tensor.numpy() for the values")
