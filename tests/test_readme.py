@@ -1,5 +1,6 @@
 """The README is true: its Python runs word for word, its files exist, its numbers are those of the committed table."""
 
+import inspect
 import pathlib
 import re
 
@@ -38,9 +39,34 @@ def test_the_primitive_shown_is_the_code():
         assert block in code
 
 
-def test_every_operation_is_listed():
-    listed = re.search(r"assign to it\.\n\n(.*?)\.\n", README, flags=re.S).group(1)
-    assert re.findall(r"`(\w+)`", listed) == list(ta.ops.registry)
+def operations_listed():
+    """(files, primitives, other functions) of each row of the README's table of operations."""
+    table = re.search(r"\| file \| operations \|\n\|.*?\n(.*?)\n\n", README, flags=re.S).group(1)
+    for row in table.splitlines():
+        _, files, names, _ = row.split("|")
+        names = re.sub(r"\(.*?\)", "", names)
+        primitives, _, functions = names.partition(";")
+        yield tuple(re.findall(r"`(\w+)`", part) for part in (files, primitives, functions))
+
+
+def test_every_operation_is_listed_under_its_file():
+    listed = list(operations_listed())
+    assert sorted(name for _, primitives, _ in listed for name in primitives) == sorted(ta.ops.registry)
+    for files, primitives, functions in listed:
+        for name in primitives + functions:
+            assert getattr(ta.ops, name).__module__.removeprefix("tinyae.ops.") in files, name
+    functions = {name for name, value in vars(ta.ops).items() if inspect.isfunction(value)} - {"install", "primitive"}
+    assert {name for *_, names in listed for name in names} == functions
+
+
+def test_the_examples_for_what_is_wrong_run(capsys):
+    names = {}
+    exec(compile(PROGRAMS[1], "README.md", "exec"), names)
+    for program in re.findall(r"```python\n(with ta\..*?)```", README, flags=re.S):
+        exec(compile(program, "README.md", "exec"), names)
+    out = capsys.readouterr().out
+    assert "kept in all" in out
+    assert "launches" in out
 
 
 def test_every_file_that_is_named_exists():

@@ -64,8 +64,37 @@ def test_whatever_is_public_has_a_docstring(path):
             assert ast.get_docstring(node), node.name
 
 
+def lines_of_code(source):
+    """The lines that are neither blank, nor comment, nor docstring."""
+    tree, told = ast.parse(source), set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node):
+            told |= set(range(node.body[0].lineno, node.body[0].end_lineno + 1))
+    return [n for n, line in enumerate(source.splitlines(), 1) if line.strip() and not line.strip().startswith("#") and n not in told]
+
+
 def test_autograd_is_read_in_one_sitting():
-    assert sum(path.read_text().count("\n") for path in (PACKAGE / "autograd").glob("*.py")) < 750
+    sources = [path.read_text() for path in (PACKAGE / "autograd").glob("*.py")]
+    assert sum(len(lines_of_code(source)) for source in sources) <= 450
+    assert sum(line.strip() != "" for source in sources for line in source.splitlines()) <= 550
+
+
+def primitives_of(path):
+    """(name, lines of code) of each primitive in a file: its function, its rules and its twin."""
+    source = path.read_text()
+    code, found = lines_of_code(source), {}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef) and node.decorator_list:
+            mark = ast.unparse(node.decorator_list[0])
+            name = node.name if mark.startswith("primitive") else mark.split(".")[0]
+            lines = range(node.decorator_list[0].lineno, node.end_lineno + 1)
+            found[name] = found.get(name, 0) + sum(n in lines for n in code)
+    return found.items()
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "ops").glob("*.py")), ids=lambda p: p.name)
+def test_a_primitive_and_its_rules_fit_on_one_screen(path):
+    assert {name: lines for name, lines in primitives_of(path) if lines > 27} == {}
 
 
 def test_import_loads_numpy_and_nothing_heavier():

@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import platform
 import shlex
+import shutil
 import signal
 import sys
 import time
@@ -53,6 +54,12 @@ def parser():
     add.add_argument("model", choices=MODELS)
     add.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of weights and noise (default 0)")
     add.set_defaults(run=microscope)
+    add = commands.add_parser(
+        "ops", help="every operation with its gradient", epilog="example: tinyae ops softmax, or: tinyae ops --html operations.html"
+    )
+    add.add_argument("name", nargs="?", metavar="NAME", help="show this operation in full (default: a table of all)")
+    add.add_argument("--html", type=file, metavar="FILE", help="write the reference of all operations as one page")
+    add.set_defaults(run=operations)
     add = commands.add_parser("lesson", help="run a lesson", epilog="example: tinyae lesson 6 --fast")
     add.add_argument("number", type=whole(0), metavar="N")
     add.add_argument("--fast", action="store_true", help="less training: seconds instead of half a minute")
@@ -138,6 +145,15 @@ def folder(text):
     return text
 
 
+def file(text):
+    """An argument type: the name of a file in a folder that is there."""
+    if not text.strip() or os.path.isdir(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not the name of a file")
+    if not os.path.isdir(os.path.dirname(text) or "."):
+        raise argparse.ArgumentTypeError(f"there is no folder {os.path.dirname(text)!r}")
+    return text
+
+
 def settings_of(arguments):
     """All settings of a training: what was given, else the default for the data set."""
     settings = {k: v for k, v in vars(arguments).items() if k not in ("run", "out")}
@@ -212,6 +228,20 @@ def summarise(metrics, run, history):
 def microscope(arguments, command):
     """`tinyae microscope`: the lines of one training step."""
     print(ta.microscope.microscope_model(arguments.model, seed=arguments.seed))
+
+
+def operations(arguments, command):
+    """`tinyae ops`: a table of all operations, one in full, or the page."""
+    from tinyae.report import operations as reference
+
+    if arguments.html and arguments.name:
+        raise ArgumentError("--html writes all operations on one page.", remedy="leave out " + arguments.name)
+    if arguments.html:
+        print(f"reference: {reference.write_page(arguments.html)}")
+    elif arguments.name:
+        print(reference.describe(reference.find(arguments.name), width=min(shutil.get_terminal_size((100, 24)).columns, 100)))
+    else:
+        reference.print_table()
 
 
 def lesson(arguments, command):

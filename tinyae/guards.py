@@ -34,11 +34,11 @@ def misfit(operation, inputs, parent, gradient, site):
     return ShapeError(rule, expected=described(parent), got=described(gradient), at=show(site), remedy=f"correct the rule of {operation}")
 
 
-def miscounted(operation, inputs, gradients, site):
+def miscounted(operation, inputs, count, gradients, site):
     """A joint rule gave another number of gradients than it serves inputs."""
     got = f"{len(gradients)} gradients" if isinstance(gradients, (tuple, list)) else type(gradients).__name__
     rule = f"{operation}: its rule for {', '.join(inputs)} returns a tuple, one gradient for each."
-    return ShapeError(rule, expected=f"{len(inputs)} gradients", got=got, at=show(site), remedy=f"correct the rule of {operation}")
+    return ShapeError(rule, expected=f"{count} gradients", got=got, at=show(site), remedy=f"correct the rule of {operation}")
 
 
 def rule_failed(operation, inputs, error, site):
@@ -120,7 +120,9 @@ def explained(operation, error, arrays, attributes):
         return error
     got = inputs_of(operation.inputs, operation.variadic, arrays, described if isinstance(error, TypeError) else shape_of)
     kind = DtypeError if isinstance(error, (TypeError, AttributeError)) else ShapeError
-    rule = str(error).removeprefix(f"{operation.name}: ").rstrip(".")
+    rule = str(error).removeprefix(f"{operation.name}: ").rstrip(". ")
+    if "core dimension" in rule:  # NumPy's own words for a matrix product
+        rule = "the inner axes do not fit"
     expected = f"{', '.join(operation.inputs)}: {operation.shapes}" if operation.shapes else None
     return kind(f"{operation.name}: {rule}.", expected=expected, got=got, at=show(caller()))
 
@@ -128,7 +130,7 @@ def explained(operation, error, arrays, attributes):
 def backend_of(array):
     """The name of the backend on which an array lies."""
     xp = array_module(array)
-    return getattr(xp, "backend_name", xp.__name__)
+    return getattr(xp, "backend_name", None) or xp.__name__
 
 
 def mixed_backends(operation, got):
@@ -150,15 +152,23 @@ def check_width(operation, y, inputs):
         raise DtypeError(rule, expected="the dtype of an input", got=got, at=show(caller()), remedy=remedy)
 
 
+def miscalled(operation, signature, error):
+    """Arguments that the function does not have, or does not get."""
+    return DtypeError(f"{operation}: {error}.", expected=f"{operation}{signature}", at=show(caller()))
+
+
 def not_an_input(operation, value):
     """A list, a string, None where an array belongs."""
     rule = f"{operation}: a {type(value).__name__} is not an array."
     return DtypeError(rule, expected="a Tensor, an array or a number", at=show(caller()), remedy="wrap it: ta.Tensor([...])")
 
 
-def tensor_attribute(operation, name):
-    """A Tensor as keyword-only attribute."""
-    return DtypeError(f"{operation}: the attribute {name} cannot be a Tensor, it has no gradient.", at=show(caller()), remedy="tensor.data")
+def check_attributes(operation, attributes):
+    """Refuse a Tensor as keyword-only attribute."""
+    for name, value in attributes.items():
+        if hasattr(value, "requires_grad"):
+            rule = f"{operation}: the attribute {name} cannot be a Tensor, it has no gradient."
+            raise DtypeError(rule, at=show(caller()), remedy="tensor.data")
 
 
 def no_rule(operation, name):

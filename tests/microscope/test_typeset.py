@@ -6,23 +6,28 @@ from xml.etree import ElementTree
 import pytest
 
 import tinyae as ta
-from tinyae.microscope.typeset import to_latex, to_mathml
+from tinyae.microscope.typeset import bar, rule_equations, to_latex, to_mathml, value_equation
 
 FORMULAS = {
     f"{name} {part}": expression
     for name, primitive in ta.ops.registry.items()
-    for part, expression in [("value", primitive.formula), *((", ".join(rule.inputs), rule.formula) for rule in primitive.rules)]
+    for part, expression in [("value", value_equation(primitive)), *((", ".join(r.inputs), e) for r in primitive.rules for e in rule_equations(r))]
 }
 
 
+def plain(text):
+    return text.replace(r"\left", "").replace(r"\right", "").replace(r",\,", ", ").replace(r"\,", " ")
+
+
 def latex(source):
-    return to_latex(ast.parse(source, mode="eval").body).replace(r"\left", "").replace(r"\right", "").replace(r"\,", " ")
+    return plain(to_latex(ast.parse(source, mode="eval").body))
 
 
 @pytest.mark.parametrize("name", FORMULAS)
 def test_every_formula_of_the_registry_becomes_mathml_without_a_stray_command(name):
-    mathml = to_mathml(to_latex(FORMULAS[name]))
+    mathml = to_mathml(FORMULAS[name])
     assert ElementTree.fromstring(mathml).tag == "math"
+    assert "mathvariant" not in mathml  # browsers have dropped it
     assert "\\" not in mathml
     assert "http" not in mathml
 
@@ -68,7 +73,14 @@ def test_parentheses_follow_from_precedence(source, expected):
     ("source", "expected"),
     [
         ("sum(a + b, axis=-1)", r"\sum_{j} (a + b)"),
-        ("(a * b).sum(axis=0) / 2", r"\frac{\sum_{n} a b}{2}"),
+        ("(a * b).sum(axis=0) / 2", r"\frac{1}{2} \sum_{n} a b"),
+        ("c * (sum(a) / 2) * b", r"c (\frac{1}{2} \sum a) b"),
+        ("c * sum(a, axis=axis) + b", r"c \sum_{\text{axis}} a + b"),
+        ("c * sum(a, axis=0) * b", r"(c \sum_{n} a) b"),
+        ("max(a, axis=-1, keepdims=True)", r"\max_{j} a"),
+        ("a / b * c / 2", r"\frac{a c}{2 b}"),
+        ("a * a", "{a}^{2}"),
+        ("2 * 2", r"2 \cdot 2"),
         ("a.sum(axis=-1) * b", r"(\sum_{j} a) b"),
         ("sum(a)", r"\sum a"),
         ("gy[..., None] * log_variance * noise", r"\bar{y} (\log\sigma^2) \varepsilon"),
@@ -79,10 +91,58 @@ def test_parentheses_follow_from_precedence(source, expected):
         ("x[index]", r"{x}_{\text{index}}"),
         ("sqrt(a) ** 2", r"{(\sqrt{a})}^{2}"),
         ("keep_this", r"\text{keep this}"),
+        ("log1p(-x)", r"\log(1 - x)"),
+        ("logaddexp(a, b) * c", r"\log(e^{a} + e^{b}) c"),
+        ("expm1(a) * b", "(e^{a} - 1) b"),
+        ("square(a + b)", "{(a + b)}^{2}"),
+        ("sin(x) ** 2 + arctan(y)", r"{(\sin(x))}^{2} + \arctan(y)"),
+        ("abs(a) * norm(b)", r"| a | \| b \|"),
+        ("floor(a) // 2 + a % b", r"\lfloor \lfloor a \rfloor / 2 \rfloor + a \bmod b"),
+        ("softmax(logits, axis=-1)", r"\text{softmax}_{j}(a)"),
+        ("mean(a, axis=-1, keepdims=True)", r"\text{mean}_{j}(a)"),
+        ("flip(gy, axis=axis)", r"\text{flip}_{\text{axis}}(\bar{y})"),
+        ("pad(x, width, value=value, mode=k)", r"\text{pad}(x, \text{width}, \text{value}, \text{mode} = k)"),
+        ("spread(gy, x_shape, axis, keepdims) * x", r"\text{spread}(\bar{y}) x"),
+        ("gweight @ x", r"\bar{W} x"),
+        ("solve(a, b) + inv(a)", r"{a}^{-1} b + {a}^{-1}"),
+        ("where(a > 0, b, 0)", r"\begin{cases} b & \text{where } a > 0 \\ 0 & \text{elsewhere} \end{cases}"),
+        ("gy * where(a, b, c)", r"\bar{y} (\begin{cases} b & \text{where } a \\ c & \text{elsewhere} \end{cases})"),
+        ("b if a > 0 else -b", r"\begin{cases} b & \text{where } a > 0 \\ -b & \text{elsewhere} \end{cases}"),
+        ("gy * ((x > 0) & (x < 1))", r"\bar{y} \mathbf{1}[x > 0 \text{ and } x < 1]"),
+        ("~(x > 0) * y", r"\mathbf{1}[\text{not } x > 0] y"),
+        ("sum(x[k] for k in range(n))", r"\sum_{0 \leq k < n} {x}_{k}"),
+        ("tuple(gy[p] for p in q)", r"({\bar{y}}_{p})_{p \in q}"),
     ],
 )
 def test_names_calls_and_sums_are_printed_as_a_textbook_would(source, expected):
     assert latex(source) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (
+            "y[n, o, i] = sum(x[n, c, s * i + k] * weight[o, c, k], over=(c, k)) + bias[o]",
+            "{y}_{n, o, i} = \\sum_{c, k} {x}_{n, c, s i + k} {W}_{o, c, k} + {b}_{o}",
+        ),
+        ("gx[i] = y[i] * (gy[i] - sum(gy[j] * y[j], over=j))", r"{\bar{x}}_{i} = {y}_{i} ({\bar{y}}_{i} - \sum_{j} {\bar{y}}_{j} {y}_{j})"),
+        ("y[i] = x[i // r]", r"{y}_{i} = {x}_{\lfloor i / r \rfloor}"),
+        ("y[i] = sum(x[j] * (j <= i), over=j)", r"{y}_{i} = \sum_{j} {x}_{j} \mathbf{1}[j \leq i]"),
+        ("y[i] = max(x[s * i + k], over=k)", r"{y}_{i} = \max_{k} {x}_{s i + k}"),
+    ],
+)
+def test_index_notation_is_printed_with_subscripts(source, expected):
+    assert plain(to_latex(ast.parse(source).body[0])) == expected
+
+
+def test_the_equations_of_an_operation_have_left_sides_of_their_own():
+    softmax, layer_norm = ta.ops.registry["softmax"], ta.ops.registry["layer_norm"]
+    assert value_equation(softmax).startswith("{y}_{i} = ")
+    assert rule_equations(softmax.rules[0])[0].startswith(r"{\bar{x}}_{i} = ")
+    joint = next(rule for rule in layer_norm.rules if len(rule.inputs) == 2)
+    assert [equation.split(" = ")[0] for equation in rule_equations(joint)] == [r"\bar{x}", r"\bar{W}"]
+    assert bar("log_variance") == r"\overline{\log\sigma^2}"
+    assert value_equation(ta.ops.registry["reparameterize"]).startswith("z = ")
 
 
 @pytest.mark.parametrize("source", ["a if b < c else d", "x['a&b\\\\{']", "not a", "[a for a in b]", "x.some_thing", "x[1:2, ..., 0]"])

@@ -177,3 +177,21 @@ def test_a_fused_primitive_equals_its_composed_twin(operation, backend, data):
         results.append([to_numpy(x.data) for x in (y, *first, *second)])
     for fused, composed in zip(*results, strict=True):
         np.testing.assert_allclose(fused, composed, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("operation", [p for p in EXACT if p.variadic or len(p.inputs) > 1], ids=lambda p: p.name)
+@few
+@given(data=hypothesis.strategies.data())
+def test_one_tensor_in_several_places_gets_the_sum_of_their_gradients(operation, data):
+    values, attributes = data.draw(strategies.inputs(operation))
+    domains = list(operation.domain.values()) if not operation.variadic else ["real"] * len(values)
+    alike = max(([i for i, w in enumerate(values) if w.shape == v.shape and w.dtype.kind == "f"] for v in values), key=len)
+    hypothesis.assume(len(alike) > 1)
+    value = values[next((i for i in alike if domains[i] != "real"), alike[0])]  # one that all of them can take
+    shared = ta.Tensor(value, requires_grad=True)
+    apart = leaves([value if i in alike else v for i, v in enumerate(values)])
+    y = operation(*apart, **attributes)
+    z = operation(*(shared if i in alike else x for i, x in enumerate(apart)), **attributes)
+    cotangent = np.asarray(np.random.default_rng(2).normal(size=y.shape))
+    expected = sum(g.numpy() for g in ta.grad(y, [apart[i] for i in alike], cotangent))
+    np.testing.assert_allclose(ta.grad(z, [shared], cotangent)[0].numpy(), expected, rtol=1e-10, atol=1e-12)

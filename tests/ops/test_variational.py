@@ -104,3 +104,78 @@ def test_a_fused_kl_that_forgets_its_half_is_not_its_twin(monkeypatch, rng):
     mean, log_variance = rng.normal(size=(2, 4, 3))
     monkeypatch.setattr(ops.kl_standard_normal, "forward", lambda m, s: (m**2 + np.exp(s) - s - 1).sum(axis=-1))
     assert not np.allclose(ops.kl_standard_normal(mean, log_variance), ops.kl_standard_normal.composed(mean, log_variance))
+
+
+def kl_by_samples(mean, log_variance, prior_mean, prior_log_variance):
+    """E_q[log q(z) - log p(z)] and its standard error."""
+    z = ops.reparameterize(mean, log_variance, np.random.default_rng(2).standard_normal((N, len(mean))))
+    ratio = ops.gaussian_nll(prior_mean, prior_log_variance, z) - ops.gaussian_nll(mean, log_variance, z)
+    return ratio.mean(), ratio.std() / math.sqrt(N)
+
+
+def test_the_kl_of_two_normals_agrees_with_samples_and_not_when_they_change_places():
+    q, p = (np.array([0.7, -0.4, 1.1]), np.array([-1.2, 0.8, -0.1])), (np.array([0.2, 0.5, 0.0]), np.array([0.3, -0.5, 1.0]))
+    estimate, error = kl_by_samples(*q, *p)
+    assert abs(estimate - ops.kl_normal_normal(*q, *p)) < 5 * error
+    assert abs(estimate - ops.kl_normal_normal(*p, *q)) > 50 * error
+
+
+def test_the_kl_of_two_normals_agrees_with_quadrature():
+    z = np.linspace(-30, 30, 200_001)[:, None]
+    q, p = (np.array([0.7]), np.array([0.9])), (np.array([-0.4]), np.array([1.6]))
+    log_q, log_p = -ops.gaussian_nll(*q, z), -ops.gaussian_nll(*p, z)
+    assert math.isclose(np.trapezoid(np.exp(log_q) * (log_q - log_p), z[:, 0]), ops.kl_normal_normal(*q, *p), rel_tol=1e-9)
+
+
+def test_a_kl_that_forgets_the_prior_variance_is_wrong_where_no_standard_prior_could_show_it(rng):
+    """The slip of a public two-level autoencoder."""
+    mean, log_variance, prior_mean, prior_log_variance = rng.normal(size=(4, 6, 3))
+
+    def forgetful(prior_log_variance):
+        difference = log_variance - prior_log_variance
+        return (np.exp(difference) + (mean - prior_mean) ** 2 - difference - 1).sum(-1) / 2
+
+    np.testing.assert_allclose(ops.kl_normal_normal(mean, log_variance, prior_mean, 0 * mean), forgetful(0), rtol=1e-12)
+    assert (abs(ops.kl_normal_normal(mean, log_variance, prior_mean, prior_log_variance) - forgetful(prior_log_variance)) > 1e-3).all()
+
+
+def test_the_kl_of_two_normals_is_that_to_the_standard_prior_in_its_units(rng):
+    """The KL does not change when z is shifted and stretched so that the prior becomes N(0, 1)."""
+    mean, log_variance, prior_mean, prior_log_variance = rng.normal(size=(4, 6, 3))
+    standard = ops.kl_standard_normal((mean - prior_mean) / np.exp(prior_log_variance / 2), log_variance - prior_log_variance)
+    np.testing.assert_allclose(ops.kl_normal_normal(mean, log_variance, prior_mean, prior_log_variance), standard, rtol=1e-12)
+    np.testing.assert_allclose(ops.kl_normal_normal(mean, log_variance, 0.0, 0.0), ops.kl_standard_normal(mean, log_variance), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_kl_of_two_normals_is_zero_only_where_they_are_equal(dtype, rng):
+    prior_mean, prior_log_variance = rng.normal(size=(2, 1000, 3)).astype(dtype)
+    assert (ops.kl_normal_normal(prior_mean, prior_log_variance, prior_mean, prior_log_variance) == 0).all()
+    mean, log_variance = prior_mean + dtype(1e-5), prior_log_variance + dtype(1e-5) * rng.normal(size=(1000, 3)).astype(dtype)
+    found = ops.kl_normal_normal(mean, log_variance, prior_mean, prior_log_variance)
+    assert (found > 0).all()
+    m, s, pm, ps = (x.astype(np.longdouble) for x in (mean, log_variance, prior_mean, prior_log_variance))
+    exact = (np.expm1(s - ps) - (s - ps) + (m - pm) ** 2 / np.exp(ps)).sum(-1) / 2
+    np.testing.assert_allclose(found, exact.astype(float), rtol=2e-2 if dtype is np.float32 else 1e-10)
+
+
+@pytest.mark.parametrize(("dtype", "far"), [(np.float32, 85.0), (np.float64, 700.0)])
+def test_the_kl_of_two_normals_overflows_no_earlier_than_it_must(dtype, far):
+    """exp(far) is near the largest number there is, and its square is beyond it: no quotient of variances is formed."""
+    one = np.ones(1, dtype)
+    for log_variance, prior_log_variance in [(far, far), (-far, -far), (-far, far), (-2 * far, far), (far / 2, -far / 2)]:
+        inputs = [ta.Tensor(x * one, requires_grad=True) for x in (0.0, log_variance, 0.0, prior_log_variance)]
+        y = ops.kl_normal_normal(*inputs)
+        difference = dtype(log_variance) - dtype(prior_log_variance)
+        assert math.isclose(y.item(), (math.expm1(difference) - float(difference)) / 2, rel_tol=1e-6)
+        y.backward()
+        slope = math.expm1(difference) / 2
+        np.testing.assert_allclose([x.grad[0] for x in inputs], [0, slope, 0, -slope], rtol=1e-6)
+
+
+def test_the_kl_is_never_negative_in_float32_and_keeps_its_digits_near_the_prior(rng):
+    mean, log_variance = (rng.normal(size=(2, 2000, 1)) * 1e-4).astype(np.float32)
+    found = ops.kl_standard_normal(mean, log_variance)
+    assert found.dtype == np.float32
+    assert (found >= 0).all()
+    np.testing.assert_allclose(found, ops.kl_standard_normal(mean.astype(np.float64), log_variance.astype(np.float64)), rtol=2e-2)

@@ -195,19 +195,23 @@ def test_progress_is_plain_lines_without_a_terminal(capsys):
     assert "kl " in lines[2]
 
 
-def test_a_step_on_the_device_waits_for_nothing():
-    """A whole training step, the noise included: no copy back, a counted number of launches."""
-    with ta.checks.fake_device.installed() as counters, ta.using("fake"):
+def test_a_step_on_the_device_waits_for_nothing_and_its_launches_are_counted():
+    """A whole training step, the noise included: no copy, no synchronisation, and each launch accounted for."""
+    with ta.checks.fake_device.fake_gpu() as counters:
         model = ta.models.VAE(64, 2, (16,), rng=ta.rng(0))
         adam, x, noise = ta.optim.Adam(model.parameters()), next(digits().batches(100)), ta.rng(1).normal((100, 2))
-        for _ in range(3):
+        for step in range(3):
+            launches = []
             counters.reset()
             terms = model.loss(x, noise=noise)
+            launches.append(counters.launches)
             adam.zero_grad()
             terms.loss.backward()
+            launches.append(counters.launches)
             adam.step()
-            assert (counters.to_host, counters.to_device) == (0, 0)
-            assert counters.launches <= 105
+            launches.append(counters.launches)
+            assert (counters.copies_to_host, counters.copies_to_device, counters.synchronisations) == (0, 0, 0)
+            assert launches == [35, 89, 100], step  # after the forward pass, the backward pass, the optimiser
 
 
 def test_numpy_and_the_device_train_to_the_same_weights():

@@ -8,34 +8,34 @@ import heapq
 import itertools
 import threading
 
+import numpy as np
+
 from tinyae import guards
 from tinyae.autograd.tensor import Tensor, raw
 from tinyae.backend import array_module, is_array
 from tinyae.errors import TinyaeError
 
 
-class _State(threading.local):
-    """What each thread has switched on.
+class State(threading.local):
+    """What each thread has switched on: (whether gradients are recorded, the observers; see `observed`)."""
 
-    recording: of gradients.  observers: told of every operation, none while all is switched off; see `observed`.
-    """
-
-    recording = True
-    observers = ()
+    switches = True, ()
+    recording = property(lambda self: self.switches[0])
+    observers = property(lambda self: self.switches[1])
 
 
-state = _State()
+state = State()
 _numbers = itertools.count()
 
 
 @contextlib.contextmanager
 def no_grad():
     """`with no_grad():` computes without recording; each thread has its own switch."""
-    before, state.recording = state.recording, False
+    before, state.switches = state.switches, (False, state.observers)
     try:
         yield
     finally:
-        state.recording = before
+        state.switches = before
 
 
 @contextlib.contextmanager
@@ -45,12 +45,11 @@ def observed(observer):
     on_forward(primitive, args, attributes, result): it was computed.  on_backward(node, gy, gradients): its rules were run.
     on_sum(parent, shape): in between, a gradient of `shape` is summed to the parent's shape, which was broadcast.
     """
-    before = state.observers
-    state.observers = (*before, observer)
+    before, state.switches = state.switches, (state.recording, (*state.observers, observer))
     try:
         yield observer
     finally:
-        state.observers = before
+        state.switches = before
 
 
 class Node:
@@ -61,7 +60,7 @@ class Node:
     def __init__(self, primitive, plan, parents, site, y):
         self.primitive, self.plan, self.parents, self.site = primitive, plan, parents, site
         self.shape, self.dtype = y.shape, y.dtype
-        self.number = next(_numbers)
+        self.saved, self.versions, self.number = [], [], next(_numbers)
 
     def pull_back(self, gy, create_graph=False, write=False):
         """The gradients of the inputs for the output's cotangent `gy`: a list of (parent, gradient).
@@ -91,7 +90,7 @@ class Node:
             if not rule.joint:
                 gradients = (gradients,)
             elif len(gradients) != len(positions):
-                raise guards.miscounted(self.primitive.name, rule.inputs, gradients, self.site)
+                raise guards.miscounted(self.primitive.name, rule.inputs, len(positions), gradients, self.site)
             for position, gradient in zip(positions, gradients, strict=True):
                 if (parent := parents[position]) is not None:
                     result.append((parent, self.fit(rule, gradient, parent)))
@@ -172,6 +171,8 @@ def starting_cotangent(y, cotangent, name):
         if y.size != 1:
             raise guards.several_entries(name, y.shape)
         return array_module(y.data).ones(y.shape, y.dtype)
+    if isinstance(cotangent, (int, float, np.generic)):
+        cotangent = array_module(y.data).asarray(cotangent, dtype=y.dtype)
     value = raw(cotangent)
     if not is_array(value) or value.shape != y.shape or value.dtype != y.dtype:
         raise guards.unlike(name, y, value)

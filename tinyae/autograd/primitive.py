@@ -92,58 +92,62 @@ class Primitive(Formulated):
         return y.item() if type(y) is np.float64 and not any(hasattr(arg, "dtype") for arg in args) else y
 
     def bind(self, args, attributes):
-        """Inputs given by keyword or left out, put in their places.  Raises Python's TypeError where one is missing."""
-        bound = self.signature.bind(*args, **attributes)
+        """Inputs given by keyword or left out, put in their places.  Raises DtypeError (a TypeError) where the call does not fit."""
+        try:
+            bound = self.signature.bind(*args, **attributes)
+        except TypeError as error:
+            raise guards.miscalled(self.name, self.signature, error) from None
         bound.apply_defaults()
         return bound.args, bound.kwargs
 
     def record(self, args, attributes):
         """Compute on the Tensors' arrays, and note in the graph how to come back."""
-        arrays, mask, dtype = [], 0, None
-        for position, arg in enumerate(args):
+        arrays, parents, mask, dtype = [], [], 0, None
+        for arg in args:
+            parent = None
             if isinstance(arg, Tensor):
-                arrays.append(arg.data)
-                dtype = arg.data.dtype
+                array = arg.data
+                dtype = array.dtype
                 if arg.wanted:
-                    mask |= 1 << position
+                    parent = arg.node or arg
+                    mask |= 1 << len(parents)
+                arrays.append(array)
             elif isinstance(arg, (list, tuple, str)):
                 raise guards.not_an_input(self.name, arg)
             else:
                 arrays.append(arg)
-        for name, value in attributes.items():
-            if isinstance(value, Tensor):
-                raise guards.tensor_attribute(self.name, name)
+            parents.append(parent)
+        if attributes:
+            guards.check_attributes(self.name, attributes)
         y = self.compute(arrays, attributes)
         if y.dtype is not dtype:
             guards.check_width(self, y, args)
-        result = self.link(args, attributes, mask, y) if mask and state.recording else Tensor.of(y, None)
+        recording, observers = state.switches
+        result = self.link(args, attributes, parents, mask, y) if mask and recording else Tensor.of(y, None)
         if self.view and isinstance(args[0], Tensor):
             result.version = args[0].version
-        for observer in state.observers:
+        for observer in observers:
             observer.on_forward(self, args, attributes, result)
         return result
 
-    def link(self, args, attributes, mask, y):
+    def link(self, args, attributes, parents, mask, y):
         """The result as a Tensor whose node keeps exactly what the rules named for the inputs in `mask`."""
         plan = self._plans.get((len(args), mask)) or self.plan(len(args), mask)
-        parents = tuple([(arg.node or arg) if isinstance(arg, Tensor) and arg.wanted else None for arg in args])
         node = Node(self, plan, parents, caller(4), y)
         result = Tensor.of(y, node)
-        node.saved, node.versions = [], []
         for source in plan.sources:
             kind, name, position = source
-            if kind == "attribute":
-                node.saved.append(attributes.get(name, self.attributes[name]))
-            elif kind == "shape":
-                found = args[position]
-                node.saved.append(tuple(map(_shape, found)) if self.variadic else _shape(found))
-            else:
-                kept = result if kind == "output" else args[position]
+            if kind == "input" or kind == "output":
+                kept = args[position] if kind == "input" else result
                 if isinstance(kept, Tensor):
                     node.saved.append(kept.data)
                     node.versions.append((kept.version, kept.version[0], source))
                 else:
                     node.saved.append(kept)
+            elif kind == "attribute":
+                node.saved.append(attributes.get(name, self.attributes[name]))
+            else:
+                node.saved.append(tuple(map(_shape, args)) if self.variadic else _shape(args[position]))
         return result
 
     def compute(self, arrays, attributes):

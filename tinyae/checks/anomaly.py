@@ -43,7 +43,7 @@ class Detector:
         """The rules of an operation were run."""
         for source, value, before in zip(node.plan.sources, node.saved, self.kept.get(node, ()), strict=False):
             if digest(value) != before:
-                raise changed(node.primitive.name, "result" if source.kind == "output" else f"input {source.name}", node.site)
+                raise changed(node.primitive.name, "result" if source.kind == "output" else f"{source.kind} {source.name}", node.site)
         names = [
             name
             for rule, positions, _ in node.plan.rules
@@ -85,5 +85,7 @@ def anomaly(rule, value, kind, inputs, site):
 
 
 def digest(value):
-    """A fingerprint of an array's bytes; None for what is no array."""
+    """A fingerprint of an array's bytes, or of the arrays in a tuple; None for what is neither."""
+    if isinstance(value, tuple):
+        return tuple(map(digest, value))
     return hashlib.blake2b(to_numpy(value).tobytes(), digest_size=16).digest() if is_array(value) else None

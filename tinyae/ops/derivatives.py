@@ -4,6 +4,7 @@ All take a recorded result and a list of inputs, like `grad`; the graph is kept,
 """
 
 from tinyae.autograd import Tensor, grad, raw
+from tinyae.autograd.gradients import checked
 from tinyae.backend import array_module
 from tinyae.errors import ShapeError
 from tinyae.ops.joining import stack
@@ -14,11 +15,11 @@ def jacobian(y, inputs, *, create_graph=False):
 
     y: a Tensor of any shape.  inputs: a list of Tensors.  Returns: a list of Tensors, of shapes (*y.shape, *input.shape).
     """
-    xp = array_module(raw(y))
+    inputs, xp = checked("jacobian", inputs), array_module(raw(y))
     unit = xp.arange(y.size).reshape(y.shape)
     rows = [grad(y, inputs, (unit == entry).astype(y.dtype), create_graph=create_graph, retain_graph=True) for entry in range(y.size)]
     if not rows:
-        return [Tensor(xp.zeros((*y.shape, *x.shape), x.dtype)) for x in inputs]
+        return [Tensor.of(xp.zeros((*y.shape, *x.shape), x.dtype), None) for x in inputs]
     return [stack(column).reshape((*y.shape, *x.shape)) for column, x in zip(zip(*rows, strict=True), inputs, strict=True)]
 
 
@@ -28,6 +29,7 @@ def jvp(y, inputs, tangents, *, create_graph=False):
     y: a Tensor of any shape.  inputs, tangents: lists of equal shapes.  Returns: a Tensor of y's shape.
     Two reverse passes: the vector-Jacobian product u J is linear in u, and its derivative in u along v is J v.
     """
+    inputs = checked("jvp", inputs)
     u = Tensor(array_module(raw(y)).ones(y.shape, y.dtype), requires_grad=True)
     return along(grad(y, inputs, u, create_graph=True), [u], tangents, create_graph)[0]
 
@@ -37,13 +39,13 @@ def hessian_vector_product(y, inputs, vectors, *, create_graph=False):
 
     y: a Tensor with a single entry.  inputs, vectors: lists of equal shapes.  Returns: a list of Tensors like the inputs.
     """
+    inputs = checked("hessian_vector_product", inputs)
     return along(grad(y, inputs, create_graph=True), inputs, vectors, create_graph)
 
 
 def along(gradients, inputs, vectors, create_graph):
     """The gradients, with respect to `inputs`, of the sum of products of `gradients` and `vectors`."""
-    found = [array_module(x.data).zeros(x.shape, x.dtype) for x in inputs]
-    found = [Tensor(zero) for zero in found]
+    found = [Tensor.of(array_module(x.data).zeros(x.shape, x.dtype), None) for x in inputs]
     for gradient, vector in zip(gradients, vectors, strict=True):
         if gradient.shape != raw(vector).shape:
             raise ShapeError("a direction has the shape of its input.", expected=gradient.shape, got=raw(vector).shape)

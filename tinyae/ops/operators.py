@@ -3,7 +3,7 @@
 from tinyae import guards
 from tinyae.autograd import Tensor, backward, raw, registry
 from tinyae.autograd.graph import state
-from tinyae.ops import activations, arithmetic, exponential, indexing, linear_algebra, reductions, shapes
+from tinyae.ops import activations, arithmetic, exponential, indexing, linear_algebra, reductions, selection, shapes
 
 
 def reflected(operation):
@@ -83,14 +83,13 @@ def swapaxes(self, axis1, axis2):
     return shapes.transpose(self, axes=tuple(axes))
 
 
-def sum(self, axis=None, keepdims=False):
-    """The sum along `axis` (None: all; an axis; a tuple)."""
-    return reductions.sum(self, axis=axis, keepdims=keepdims)
+def reduction(operation):
+    """The method for a reduction along `axis` (None: all; an axis; a tuple)."""
 
+    def reduced(self, axis=None, keepdims=False):
+        return operation(self, axis=axis, keepdims=keepdims)
 
-def mean(self, axis=None, keepdims=False):
-    """The mean along `axis` (None: all; an axis; a tuple)."""
-    return reductions.mean(self, axis=axis, keepdims=keepdims)
+    return reduced
 
 
 def in_place(operation):
@@ -113,8 +112,8 @@ def operator(operation):
 
 
 def method(operation):
-    """The method for `operation(tensor)`."""
-    return lambda self: operation(self)
+    """The method for `operation(tensor, **attributes)`."""
+    return lambda self, **attributes: operation(self, **attributes)
 
 
 COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
@@ -131,6 +130,7 @@ OPERATORS |= {f"__r{name}__": reflected(operation) for name, operation in BINARY
 OPERATORS |= {f"__i{name}__": in_place(operation) for name, operation in BINARY.items()}
 OPERATORS |= {name: compared(name) for name in ("__lt__", "__le__", "__gt__", "__ge__", "__eq__", "__ne__")}
 OPERATORS |= {
+    "__abs__": method(selection.abs),
     "__array__": refuse(lambda: guards.numpy_function("a NumPy function")),
     "__array_ufunc__": numpy_ufunc,
     "__bool__": refuse(guards.truth),
@@ -145,17 +145,24 @@ METHODS = {
     "T": property(shapes.transpose),
     "astype": astype,
     "backward": backward,
+    "clip": method(selection.clip),
+    "cumsum": method(reductions.cumsum),
     "exp": method(exponential.exp),
     "log": method(exponential.log),
-    "mean": mean,
+    "max": reduction(reductions.max),
+    "mean": reduction(reductions.mean),
+    "min": reduction(reductions.min),
+    "prod": reduction(reductions.prod),
     "relu": method(activations.relu),
     "reshape": reshape,
     "sigmoid": method(activations.sigmoid),
     "sqrt": method(exponential.sqrt),
-    "sum": sum,
+    "squeeze": method(shapes.squeeze),
+    "sum": reduction(reductions.sum),
     "swapaxes": swapaxes,
     "tanh": method(activations.tanh),
     "transpose": transpose,
+    "var": reduction(reductions.var),
 }
 
 

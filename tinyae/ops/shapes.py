@@ -1,9 +1,12 @@
 """Operations that move entries and change none: the gradient moves them back."""
 
-import itertools
+import operator
+
+import numpy as np
 
 from tinyae.autograd import primitive
 from tinyae.backend import array_module
+from tinyae.errors import ArgumentError, caller, show
 
 
 @primitive(view=True)
@@ -59,21 +62,101 @@ def _(gy):
     return gy  # the engine sums over what was broadcast
 
 
-@primitive(formula="concatenate(arrays, axis=axis)")
-def concatenate(*arrays, axis=0):
-    """Arrays one after another along `axis`; the other axes agree.  Takes a list, as NumPy does, or several arrays."""
-    xp = array_module(arrays[0])
-    return xp.concatenate(arrays, axis=axis)
+@primitive(view=True)
+def squeeze(x, *, axis=None):
+    """x without its axes of length 1: all of them, or those that `axis` (an axis or a tuple) names.  Raises ShapeError for a longer one."""
+    xp = array_module(x)
+    return xp.squeeze(x, axis)
 
 
-@concatenate.vjp("*arrays", formula="split(gy, arrays_shape, axis)")
-def _(gy, arrays_shape, axis):
-    return split(gy, arrays_shape, axis)
+@squeeze.vjp("x")
+def _(gy, x_shape):
+    return gy.reshape(x_shape)
 
 
-def split(gy, shapes, axis):
-    """The slices of `gy` along `axis` that belong to arrays of these shapes."""
-    axis = axis % len(shapes[0])
-    ends = list(itertools.accumulate(shape[axis] for shape in shapes))
-    before = (slice(None),) * axis
-    return tuple(gy[(*before, slice(start, end))] for start, end in zip([0, *ends], ends, strict=False))
+@primitive(view=True)
+def expand_dims(x, *, axis):
+    """x with new axes of length 1, which stand at `axis` (an axis or a tuple) of the result."""
+    xp = array_module(x)
+    return xp.expand_dims(x, axis)
+
+
+@expand_dims.vjp("x")
+def _(gy, x_shape):
+    return gy.reshape(x_shape)
+
+
+@primitive(view=True)
+def flip(x, *, axis=None):
+    """The entries in the opposite order along `axis`: None (all), an axis, or a tuple."""
+    xp = array_module(x)
+    return xp.flip(x, axis)
+
+
+@flip.vjp("x")
+def _(gy, axis):
+    return flip(gy, axis=axis)
+
+
+@primitive(formula="y[i] = x[i // repeats]")
+def repeat(x, *, repeats, axis):
+    """Every entry `repeats` times (a whole number), one copy beside the other, along `axis`: length n becomes n * repeats."""
+    xp = array_module(x)
+    if x.ndim == 0:
+        raise ValueError("x has no axis to repeat along")
+    return xp.repeat(x, operator.index(repeats), axis=operator.index(axis))
+
+
+@repeat.vjp("x", formula="gx[j] = sum(gy[i] * (i // repeats == j), over=i)")
+def _(gy, repeats, axis, x_shape):
+    after = axis % len(x_shape) + 1
+    return gy.reshape((*x_shape[:after], repeats, *x_shape[after:])).sum(axis=after)
+
+
+@primitive(formula="pad(x, pad_width, constant_values=value)")
+def pad(x, *, pad_width, value=0.0):
+    """x with `value` around it.
+
+    pad_width: a number (so many at both ends of every axis), a pair (before, after), or a pair for each axis.
+    """
+    xp = array_module(x)
+    widths = pairs(pad_width, x.ndim)
+    y = xp.full(tuple(before + n + after for (before, after), n in zip(widths, x.shape, strict=True)), value, x.dtype)
+    y[inside(widths, y.shape)] = x
+    return y
+
+
+@pad.vjp("x")
+def _(gy, pad_width):
+    return crop(gy, pad_width)
+
+
+def crop(x, pad_width):
+    """x without the `pad_width` entries at its ends: what `pad` undoes."""
+    return x[inside(pairs(pad_width, x.ndim), x.shape)]
+
+
+def inside(widths, shape):
+    """The slices of an array of `shape` that leave out a pair (before, after) at the ends of each axis."""
+    return tuple(slice(before, n - after) for (before, after), n in zip(widths, shape, strict=True))
+
+
+def pairs(pad_width, ndim):
+    """A pair (before, after) for each axis, as whole numbers.  Raises ArgumentError where `pad_width` cannot mean that."""
+    try:
+        widths = np.broadcast_to(np.asarray(pad_width), (ndim, 2)).tolist()
+        if all(isinstance(n, int) and n >= 0 for pair in widths for n in pair):
+            return widths
+    except ValueError:  # it does not broadcast
+        pass
+    raise ArgumentError(
+        "pad: pad_width does not fit.",
+        expected=f"a whole number >= 0, a pair (before, after), or a pair for each axis ({ndim})",
+        got=repr(pad_width),
+        at=show(caller()),
+    )
+
+
+def full_slices(axis, x):
+    """A full slice for each axis of x before `axis`: what an index along `axis` begins with."""
+    return (slice(None),) * (axis % x.ndim)

@@ -1,11 +1,8 @@
 """What was minimised, as formulas: the value and the gradient rules of the operations, typeset from the registry."""
 
-import ast
-
-from markupsafe import Markup
-
-from tinyae.microscope.typeset import to_latex, to_mathml
+from tinyae.microscope.typeset import rule_equations, value_equation
 from tinyae.ops import registry
+from tinyae.report.templates import mathml
 
 PARTS = {
     "reparameterize": (
@@ -59,16 +56,5 @@ def derivations(model):
 def derivation(name):
     """One operation of the registry, with its formula and those of its rules."""
     primitive, (title, text, notes) = registry[name], PARTS[name]
-    output = primitive.rules[0].cotangent.removeprefix("g")
-    rules = [(_equation(", ".join(_bar(i) for i in rule.inputs), rule.formula), notes[rule.inputs[0]]) for rule in primitive.rules]
-    return {"name": name, "title": title, "text": text, "value": _equation(output, primitive.formula), "rules": rules}
-
-
-def _bar(name):
-    latex = to_latex(ast.Name(name))
-    return rf"\overline{{{latex}}}" if "^" in latex else rf"\bar{{{latex}}}"
-
-
-def _equation(left, formula):
-    """left = formula as MathML, marked as safe: it is made of our own code alone."""
-    return Markup(to_mathml(f"{left} = {to_latex(formula)}", display=True))
+    rules = [(mathml(latex), notes[name]) for rule in primitive.rules for name, latex in zip(rule.inputs, rule_equations(rule), strict=True)]
+    return {"name": name, "title": title, "text": text, "value": mathml(value_equation(primitive)), "rules": rules}

@@ -3,11 +3,10 @@
 import base64
 from pathlib import Path
 
-import jinja2
-
 from tinyae.data import BINARISATIONS
 from tinyae.figures import pictures_of, png
 from tinyae.report.derivations import derivations
+from tinyae.report.templates import template
 from tinyae.training.files import write_atomic
 
 TERMS = {
@@ -41,9 +40,7 @@ def write_report(folder, *, model, rows, train, test, config, metrics):
 
 def render(*, model, rows, train, test, config, metrics, figures):
     """The page as text.  figures: dicts with name, caption, alt, source (a data URI), width and height in pixels."""
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template("report.html.j2").render(
+    return template("report.html.j2").render(
         title=f"{_kind(model)} on {test.name}",
         summary=_summary(model, train, test),
         stopped=_stopped(rows, config) if metrics.get("interrupted") else None,

@@ -1,0 +1,43 @@
+"""Sine, cosine and the inverse of the tangent: elementwise, any shape, in radians."""
+
+from tinyae.autograd import primitive, raw
+from tinyae.backend import array_module
+from tinyae.ops.selection import abs, maximum
+
+
+@primitive
+def sin(x):
+    """The sine."""
+    xp = array_module(x)
+    return xp.sin(x)
+
+
+@sin.vjp("x")
+def _(gy, x):
+    return gy * cos(x)
+
+
+@primitive
+def cos(x):
+    """The cosine."""
+    xp = array_module(x)
+    return xp.cos(x)
+
+
+@cos.vjp("x")
+def _(gy, x):
+    return -gy * sin(x)
+
+
+@primitive
+def arctan(x):
+    """The angle in (-pi/2, pi/2) whose tangent is x."""
+    xp = array_module(x)
+    return xp.arctan(x)
+
+
+@arctan.vjp("x", formula="gy / (1 + x ** 2)")
+def _(gy, x):
+    scale = maximum(abs(raw(x)), 1)  # a constant that cancels, so that the square of a large x does not overflow
+    one, x = 1 / scale, x / scale
+    return gy * (one * one) / (one * one + x * x)

@@ -1,0 +1,120 @@
+"""The windows that a kernel sees as it slides over its input: cut out, and added back.  Convolution and pooling are made of both.
+
+Arrays come and go as (N, C, *size).  Inside, the batch is the last axis, (C, *size, N): then whatever is cut out consists
+of long runs in memory, also for images of one channel.  Results keep that order in memory, so the next layer finds it again.
+"""
+
+import itertools
+import numbers
+
+from tinyae.autograd import primitive
+from tinyae.backend import array_module
+from tinyae.ops.indexing import scatter_add
+
+
+def batch_last(x):
+    """(N, C, *size) as (C, *size, N), a view."""
+    return x.transpose(*range(1, x.ndim), 0)
+
+
+def side_by_side(x):
+    """(N, C, *size) as (C, *size, N) with the examples side by side in memory: a view where they are, else a copy.  Arrays only."""
+    return array_module(x).ascontiguousarray(batch_last(x))
+
+
+def batch_first(x):
+    """(C, *size, N) as (N, C, *size), a view."""
+    return x.transpose(x.ndim - 1, *range(x.ndim - 1))
+
+
+@primitive(formula="sum([scatter_add(part, index=place, shape=shape) for part, place in zip(parts, places)], axis=0)")
+def overlap_add(*parts, places, shape):
+    """Zeros of `shape`, to which each part is added at its place, an index of slices: where parts overlap, they are summed."""
+    xp = array_module(parts[0])
+    y = xp.zeros(shape, parts[0].dtype)
+    for part, place in zip(parts, places, strict=True):
+        y[place] += part
+    return y
+
+
+@overlap_add.vjp("*parts")
+def _(gy, places):
+    return tuple(gy[place] for place in places)
+
+
+class Windows:
+    """The windows of a kernel on an input of `size`.
+
+    Along each spatial axis, step i sees the entries stride * i + dilation * k - padding, for the offsets k = 0, ..., kernel - 1;
+    what lies outside is zero.  There are as many steps as fit; `left_over` entries at the end are not seen.
+    All numbers are tuples with one for each axis; a single number may be given for all.
+    Raises ValueError where a number is outside its range, or not even one step fits.
+    """
+
+    def __init__(self, size, kernel_size, stride=1, padding=0, dilation=1):
+        self.size, axes = tuple(size), len(size)
+        self.kernel, self.stride = per_axis("kernel_size", kernel_size, axes), per_axis("stride", stride, axes)
+        self.padding, self.dilation = per_axis("padding", padding, axes, least=0), per_axis("dilation", dilation, axes)
+        self.padded = tuple(n + 2 * p for n, p in zip(self.size, self.padding, strict=True))
+        spans = tuple(d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+        if any(n < span for n, span in zip(self.padded, spans, strict=True)):
+            raise ValueError(f"a kernel that spans {spans} is larger than the input with its padding, {self.padded}")
+        room = [(n - span, s) for n, span, s in zip(self.padded, spans, self.stride, strict=True)]
+        self.steps = tuple(n // s + 1 for n, s in room)
+        self.left_over = tuple(n % s for n, s in room)
+
+    def offsets(self):
+        """The offsets in the kernel, (0, 0), (0, 1), ..., in the order of its entries."""
+        return list(itertools.product(*map(range, self.kernel)))
+
+    def places(self):
+        """For each offset, what all steps see there: an index of slices into the padded (C, *size, N)."""
+        axes = list(zip(self.steps, self.stride, self.dilation, strict=True))
+        return [
+            (slice(None), *(slice(d * k, d * k + s * (n - 1) + 1, s) for k, (n, s, d) in zip(offset, axes, strict=True))) for offset in self.offsets()
+        ]
+
+    def inside(self):
+        """The index of (C, *size, N) in its padded form."""
+        return (slice(None), *(slice(p, p + n) for p, n in zip(self.padding, self.size, strict=True)))
+
+    def cut(self, x):
+        """For each offset, what all steps see of x (C, *size, N) there: a list of (C, *steps, N)."""
+        if any(self.padding):
+            x = scatter_add(x, index=self.inside(), shape=(x.shape[0], *self.padded, x.shape[-1]))
+        return [x[place] for place in self.places()]
+
+    def add(self, parts):
+        """The transpose of `cut`: each part (C, *steps, N) is added where it came from.  Returns (C, *size, N)."""
+        shape = (parts[0].shape[0], *self.padded, parts[0].shape[-1])
+        return overlap_add(*parts, places=self.places(), shape=shape)[self.inside()]
+
+
+def size_before(steps, kernel_size, stride, padding, dilation, left_over):
+    """The size on which windows take so many steps and leave so much over.  Raises ValueError where there is none."""
+    axes = len(steps)
+    kernel, stride = per_axis("kernel_size", kernel_size, axes), per_axis("stride", stride, axes)
+    padding, dilation = per_axis("padding", padding, axes, least=0), per_axis("dilation", dilation, axes)
+    left_over = per_axis("output_padding", left_over, axes, least=0)
+    if any(rest >= s for rest, s in zip(left_over, stride, strict=True)):
+        raise ValueError(f"output_padding {left_over} must be smaller than stride {stride}")
+    along = zip(steps, kernel, stride, padding, dilation, left_over, strict=True)
+    size = tuple(s * (n - 1) + d * (k - 1) + 1 - 2 * p + rest for n, k, s, p, d, rest in along)
+    if min(size) < 1:
+        raise ValueError(f"padding {padding} leaves a result of size {size}")
+    return size
+
+
+def spatial(axes, **shapes):
+    """Raise ValueError unless all these shapes have two axes and `axes` more, those of space."""
+    for name, shape in shapes.items():
+        if len(shape) != axes + 2:
+            raise ValueError(f"{name} must have {axes + 2} axes, {axes} of them in space; it has {len(shape)}")
+
+
+def per_axis(name, value, axes, least=1):
+    """A whole number, or a tuple of them, as a tuple with one for each axis.  Raises ValueError for anything else."""
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
+    if len(values) != axes or not all(isinstance(n, numbers.Integral) and n >= least for n in values):
+        raise ValueError(f"{name} must be a whole number, at least {least}, or {axes} of them; it is {value}")
+    return values

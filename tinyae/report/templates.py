@@ -1,0 +1,20 @@
+"""The pages' templates: everything is escaped unless it is marked as safe, and a name that is missing is an error."""
+
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from tinyae.microscope.typeset import to_mathml
+
+
+def template(name):
+    """A template of this room."""
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.get_template(name)
+
+
+def mathml(latex):
+    """An equation as MathML, marked as safe: it is made of our own code alone."""
+    return Markup(to_mathml(latex, display=True))
