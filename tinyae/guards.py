@@ -83,7 +83,7 @@ def fixed_input(name, x):
 def inputs_of(names, variadic, arrays, show_input=described):
     """`x (2, 3) float32, W (4, 5) float32`: the inputs of a call by name."""
     names = [f"{names[0]}[{i}]" for i in range(len(arrays))] if variadic else names
-    return ", ".join(f"{name} {show_input(array)}" for name, array in zip(names, arrays, strict=False))
+    return ", ".join(f"{name} {show_input(array)}" for name, array in zip(names, arrays, strict=False) if array is not None)
 
 
 def shape_of(value):
@@ -106,9 +106,11 @@ def check_core(core, arrays):
     for axes, array in zip(core, arrays, strict=False):
         shape = getattr(array, "shape", None)
         if shape is not None:
-            last = shape[len(shape) - len(axes) :]
-            if len(shape) < len(axes) or any(sizes.setdefault(axis, n) != n for axis, n in zip(axes, last, strict=True)):
-                raise ValueError("the last axes do not fit")
+            if len(shape) < len(axes):
+                raise ValueError(f"an input has too few axes, {len(shape)} for ({','.join(axes)})")
+            for axis, n in zip(axes, shape[len(shape) - len(axes) :], strict=True):
+                if sizes.setdefault(axis, n) != n:
+                    raise ValueError(f"the axes called {axis} have lengths {sizes[axis]} and {n}")
 
 
 def explained(operation, error, arrays, attributes):

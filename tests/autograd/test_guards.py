@@ -165,7 +165,7 @@ add: operands could not be broadcast together with shapes (2,) (3,).
     core_axes_that_do_not_fit: (
         ShapeError,
         """
-kl_standard_normal: the last axes do not fit.
+kl_standard_normal: the axes called j have lengths 2 and 1.
   expected  mean, log_variance: (j),(j)->()
   got       mean (1, 2), log_variance (1, 1)
   at        test_guards.py:N   return ops.kl_standard_normal(leaf([1.0, 2.0]), leaf([1.0]))""",

@@ -24,20 +24,29 @@ def text_of(error):
     return re.sub(r"\.py:\d+", ".py:N", str(error.value))
 
 
-def test_the_first_infinity_of_a_forward_pass_is_named(backend):
-    x = leaf(1.0, 2.0, 1000.0)
-    with quiet(), ta.detect_anomaly(), pytest.raises(AnomalyError) as caught:
-        h = ops.exp(x)
-        _ = h - h
-    assert (
-        text_of(caught)
-        == """
+FORWARD = """
 exp: it made the first infinity.
   expected  finite numbers
   got       infinity in 1 of 3 entries, the first at (2,), from x (3,) float32
   at        test_anomaly.py:N   h = ops.exp(x)
-  remedy    look at the values of its inputs: tensor.data.min(), .max()""".strip()
-    )
+  remedy    look at the values of its inputs: tensor.data.min(), .max()"""
+BACKWARD = """
+sqrt: its rule for x made the first NaN, in the backward pass.
+  expected  finite numbers
+  got       NaN in 1 of 2 entries, the first at (0,), from the cotangent (2,), all finite
+  at        test_anomaly.py:N   root = ops.sqrt(x)
+  remedy    look at the values of its inputs: tensor.data.min(), .max()"""
+
+
+def infinity_minus_infinity(x):
+    h = ops.exp(x)
+    return h - h
+
+
+def test_the_first_infinity_of_a_forward_pass_is_named(backend):
+    with quiet(), ta.detect_anomaly(), pytest.raises(AnomalyError) as caught:
+        infinity_minus_infinity(leaf(1.0, 2.0, 1000.0))
+    assert text_of(caught) == FORWARD.strip()
 
 
 def test_the_first_nan_of_a_backward_pass_is_named_with_the_line_of_the_forward_pass(backend):
@@ -47,15 +56,7 @@ def test_the_first_nan_of_a_backward_pass_is_named_with_the_line_of_the_forward_
         loss = (root * 0.0).sum()  # 0 times an infinite slope
         with pytest.raises(AnomalyError) as caught:
             loss.backward()
-    assert (
-        text_of(caught)
-        == """
-sqrt: its rule for x made the first NaN, in the backward pass.
-  expected  finite numbers
-  got       NaN in 1 of 2 entries, the first at (0,), from the cotangent (2,), all finite
-  at        test_anomaly.py:N   root = ops.sqrt(x)
-  remedy    look at the values of its inputs: tensor.data.min(), .max()""".strip()
-    )
+    assert text_of(caught) == BACKWARD.strip()
 
 
 def test_a_graph_made_outside_is_watched_in_its_backward_pass():
@@ -87,7 +88,7 @@ def test_a_raw_write_into_data_is_noticed_inside_only():
     with ta.detect_anomaly():
         y = (x * x).sum()
         x.data[0] = 5.0
-        with pytest.raises(GraphError, match="multiply: its input . was changed after the forward pass") as caught:
+        with pytest.raises(GraphError, match=r"multiply: its input \w was changed after the forward pass") as caught:
             y.backward()
     assert "y = (x * x).sum()" in str(caught.value)
     y = (x * x).sum()

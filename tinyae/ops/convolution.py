@@ -75,7 +75,7 @@ def _(gy):
     return gy.sum(axis=(0, 2))
 
 
-@primitive(shapes="(n,c,l),(n,o,i)->(o,c,k)", formula=f"gweight[o, c, k] = sum(gy[n, o, i] * x[n, c, {SEEN}], over=(n, i))")
+@primitive(shapes="(n,c,l),(n,o,i)->(o,c,k)", formula=f"y[o, c, k] = sum(gy[n, o, i] * x[n, c, {SEEN}], over=(n, i))")
 def conv1d_weight(x, gy, *, kernel_size, stride=1, padding=0, dilation=1):
     """The gradient of conv1d in its weight.  x: (N, C, L), gy: (N, O, steps).  Returns (O, C, kernel_size)."""
     return weight_gradient(1, x, gy, kernel_size, stride, padding, dilation)
@@ -147,7 +147,7 @@ def _(gy):
     return gy.sum(axis=(0, 2, 3))
 
 
-@primitive(shapes="(n,c,h,w),(n,o,i,j)->(o,c,k,l)", formula=f"gweight[o, c, k, l] = sum(gy[n, o, i, j] * x[n, c, {ROW}, {COLUMN}], over=(n, i, j))")
+@primitive(shapes="(n,c,h,w),(n,o,i,j)->(o,c,k,l)", formula=f"y[o, c, k, l] = sum(gy[n, o, i, j] * x[n, c, {ROW}, {COLUMN}], over=(n, i, j))")
 def conv2d_weight(x, gy, *, kernel_size, stride=1, padding=0, dilation=1):
     """The gradient of conv2d in its weight.  x: (N, C, H, W), gy: (N, O, steps, steps).  Returns (O, C, kernel height, kernel width)."""
     return weight_gradient(2, x, gy, kernel_size, stride, padding, dilation)

@@ -70,9 +70,7 @@ class Windows:
     def places(self):
         """For each offset, what all steps see there: an index of slices into the padded (C, *size, N)."""
         axes = list(zip(self.steps, self.stride, self.dilation, strict=True))
-        return [
-            (slice(None), *(slice(d * k, d * k + s * (n - 1) + 1, s) for k, (n, s, d) in zip(offset, axes, strict=True))) for offset in self.offsets()
-        ]
+        return [(slice(None), *(slice(d * k, d * k + s * n, s) for k, (n, s, d) in zip(offset, axes, strict=True))) for offset in self.offsets()]
 
     def inside(self):
         """The index of (C, *size, N) in its padded form."""
