@@ -4,6 +4,7 @@ import inspect
 import pathlib
 import re
 
+import numpy as np
 import pytest
 
 import tinyae as ta
@@ -59,10 +60,19 @@ def test_every_operation_is_listed_under_its_file():
     assert {name for *_, names in listed for name in names} == functions
 
 
+def test_the_operation_of_ones_own_passes_its_check():
+    try:
+        exec(compile(PROGRAMS[2], "README.md", "exec"), {})
+        assert "swish" in ta.ops.user_registry
+    finally:
+        ta.ops.user_registry.pop("swish", None)
+
+
 def test_the_examples_for_what_is_wrong_run(capsys):
-    names = {}
-    exec(compile(PROGRAMS[1], "README.md", "exec"), names)
-    for program in re.findall(r"```python\n(with ta\..*?)```", README, flags=re.S):
+    names = {"ta": ta, "np": np}
+    programs = re.findall(r"```python\n((?:x, model|with ta\.).*?)```", README, flags=re.S)
+    assert len(programs) == 2
+    for program in programs:
         exec(compile(program, "README.md", "exec"), names)
     out = capsys.readouterr().out
     assert "kept in all" in out

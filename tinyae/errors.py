@@ -11,11 +11,11 @@ LESSONS = PACKAGE + "lessons" + os.sep  # where a wheel puts the lessons: reader
 class TinyaeError(Exception):
     """Base of every error that tinyae raises on purpose; the command line shows it as one line.
 
-    Its text: the rule on the first line, then `expected`, `got`, `at` (a source line) and `remedy`, where given.
+    Its text: the rule on the first line, then `expected`, `got`, `likely` (a diagnosis), `at` (a source line) and `remedy`, where given.
     """
 
-    def __init__(self, rule, *, expected=None, got=None, at=None, remedy=None):
-        details = {"expected": expected, "got": got, "at": at, "remedy": remedy}
+    def __init__(self, rule, *, expected=None, got=None, likely=None, at=None, remedy=None):
+        details = {"expected": expected, "got": got, "likely": likely, "at": at, "remedy": remedy}
         super().__init__("\n".join([rule, *(f"  {label:<8}  {text}" for label, text in details.items() if text is not None)]))
 
 

@@ -49,9 +49,8 @@ def rule_failed(operation, inputs, error, site):
 
 def nothing_wants(name):
     """A backward pass from something that depends on no leaf with requires_grad."""
-    return GraphError(
-        f"{name}: nothing here requires a gradient.", at=show(caller()), remedy="make the leaf with requires_grad=True, outside no_grad"
-    )
+    remedy = "make the leaf with requires_grad=True, outside no_grad; a gradient that is differentiated again needs create_graph=True"
+    return GraphError(f"{name}: nothing here requires a gradient.", at=show(caller()), remedy=remedy)
 
 
 def several_entries(name, shape):
@@ -156,7 +155,8 @@ def check_width(operation, y, inputs):
 
 def miscalled(operation, signature, error):
     """Arguments that the function does not have, or does not get."""
-    return DtypeError(f"{operation}: {error}.", expected=f"{operation}{signature}", at=show(caller()))
+    remedy = "what stands after * goes by its name" if "*" in str(signature) else None
+    return DtypeError(f"{operation}: {error}.", expected=f"{operation}{signature}", at=show(caller()), remedy=remedy)
 
 
 def not_an_input(operation, value):

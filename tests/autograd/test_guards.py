@@ -199,7 +199,7 @@ backward: the cotangent must be an array like the result.
         """
 backward: nothing here requires a gradient.
   at        test_guards.py:N   ta.Tensor([1.0]).sum().backward()
-  remedy    make the leaf with requires_grad=True, outside no_grad""",
+  remedy    make the leaf with requires_grad=True, outside no_grad; a gradient that is differentiated again needs create_graph=True""",
     ),
     a_parameter_changed_before_backward: (
         GraphError,
@@ -284,7 +284,8 @@ matmul: missing a required argument: 'b'.
         """
 clip: too many positional arguments.
   expected  clip(x, *, min=None, max=None)
-  at        test_guards.py:N   return ops.clip(leaf(1.0), -1.0, 1.0)""",
+  at        test_guards.py:N   return ops.clip(leaf(1.0), -1.0, 1.0)
+  remedy    what stands after * goes by its name""",
     ),
     a_list_as_operand: (
         DtypeError,

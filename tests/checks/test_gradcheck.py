@@ -1,11 +1,13 @@
 """gradcheck on right and wrong gradients, at kinks, and where weaker checkers pass."""
 
+import re
+
 import numpy as np
 import pytest
 
 import tinyae as ta
 from tinyae import ops
-from tinyae.checks import GradientError, gradcheck
+from tinyae.checks import GradientError, assert_gradients, gradcheck
 
 
 @pytest.fixture
@@ -60,7 +62,7 @@ def test_one_wrong_entry_in_many_is_named(own, rng):
         gx[7, 3] *= 1.001
         return gx
 
-    with pytest.raises(GradientError, match=r"input 0 is wrong in 1 of 400 entries") as caught:
+    with pytest.raises(GradientError, match=r"shift: the gradient of x is wrong in 1 of 400 entries") as caught:
         gradcheck(own(shift, rule), [rng.normal(size=(20, 20))])
     assert "at (7, 3)" in str(caught.value)
 
@@ -141,3 +143,207 @@ def test_fresh_noise_in_every_evaluation_is_no_function():
     rng = np.random.default_rng(0)
     with pytest.raises(GradientError, match="freeze the noise"):
         gradcheck(lambda x: ops.reparameterize(x, np.zeros(3), rng.normal(size=3)), [np.ones(3)])
+
+
+# ---- plain NumPy functions with a backward by hand
+
+
+def affine(x, w, b):
+    return x @ w + b
+
+
+def affine_backward(gy, x, w, b):
+    return gy @ w.T, x.T @ gy, gy.sum(axis=0)
+
+
+@pytest.fixture
+def layer(rng):
+    """Inputs of `affine`: x (5, 3), w (3, 4), b (4,)."""
+    return [rng.normal(size=shape) for shape in ((5, 3), (3, 4), (4,))]
+
+
+def test_a_backward_by_hand_passes(layer):
+    report = gradcheck(affine, layer, backward=affine_backward, analytic=True)
+    assert report.worst < 1e-9
+    assert report.complex_step < 1e-12
+    assert_gradients(affine, layer, backward=affine_backward)
+
+
+WRONG = {
+    "x is wrong in 15 of 15 entries.*a sign: it is minus the derivative": lambda gy, x, w, b: (-gy @ w.T, x.T @ gy, gy.sum(0)),
+    "w is wrong in 12 of 12 entries.*it is zero": lambda gy, x, w, b: (gy @ w.T, 0 * w, gy.sum(0)),
+    "w is wrong.*a factor: it is 1.1 times the derivative": lambda gy, x, w, b: (gy @ w.T, 1.1 * x.T @ gy, gy.sum(0)),
+    "b is wrong.*a factor 1/5: a mean over 5 entries where a sum belongs": lambda gy, x, w, b: (gy @ w.T, x.T @ gy, gy.mean(0)),
+    "b is wrong.*a factor 4: a sum over 4 entries where a mean belongs": lambda gy, x, w, b: (gy @ w.T, x.T @ gy, 4 * gy.sum(0)),
+    r"b has another shape than the input.*expected  \(4,\).*got       \(5, 4\).*the sum over axis 0 is missing": (
+        lambda gy, x, w, b: (gy @ w.T, x.T @ gy, gy)
+    ),
+    r"w has another shape than the input.*\(4, 3\).*transposed": lambda gy, x, w, b: (gy @ w.T, gy.T @ x, gy.sum(0)),
+    "b is wrong.*a constant: 0.5 too much everywhere": lambda gy, x, w, b: (gy @ w.T, x.T @ gy, gy.sum(0) + 0.5),
+    "gives another number of gradients.*expected  3.*got       2": lambda gy, x, w, b: (gy @ w.T, x.T @ gy),
+}
+
+
+@pytest.mark.parametrize("says", WRONG)
+def test_the_failure_says_what_the_mistake_looks_like(says, layer):
+    with pytest.raises(GradientError, match=re.compile(f"affine.*{says}", re.DOTALL)):
+        gradcheck(affine, layer, backward=WRONG[says])
+
+
+def test_a_square_gradient_that_is_transposed_or_that_of_another_input_is_recognised(rng):
+    a, b = rng.normal(size=(2, 3, 3))
+
+    def product(a, b):
+        return a @ b
+
+    with pytest.raises(GradientError, match=r"gradient of a is wrong(.|\n)*transposed"):
+        gradcheck(product, [a, b], backward=lambda gy, a, b: ((gy @ b.T).T, a.T @ gy))
+    with pytest.raises(GradientError, match=r"gradient of a is wrong(.|\n)*it is the gradient of b$"):
+        gradcheck(product, [a, b], backward=lambda gy, a, b: (a.T @ gy, a.T @ gy))
+
+
+def test_a_gradient_that_is_right_except_at_kinks_is_recognised():
+    x = np.array([-1.0, 0.0, 2.0])
+    with pytest.raises(GradientError, match="right except at kinks"):
+        gradcheck(lambda x: np.abs(x), [x], backward=lambda gy, x: gy * np.where(x == 0, 3.0, np.sign(x)))
+
+
+def test_a_mistake_without_a_name_gets_none(layer):
+    with pytest.raises(GradientError) as caught:
+        gradcheck(affine, layer, backward=lambda gy, x, w, b: (gy @ w.T, x.T @ gy**2, gy.sum(0)))
+    assert "likely" not in str(caught.value)
+
+
+def test_a_backward_that_writes_into_its_inputs_or_cotangent_is_refused(layer):
+    def into_input(gy, x, w, b):
+        x *= 2.0
+        return affine_backward(gy, x / 2, w, b)
+
+    def into_cotangent(gy, x, w, b):
+        gradients = affine_backward(gy, x, w, b)
+        gy *= 2.0
+        return gradients
+
+    with pytest.raises(GradientError, match="writes into its input x"):
+        gradcheck(affine, layer, backward=into_input)
+    with pytest.raises(GradientError, match="writes into the cotangent"):
+        gradcheck(affine, layer, backward=into_cotangent)
+
+
+def test_a_backward_that_is_not_linear_or_not_repeatable_is_no_gradient(layer):
+    """Right for the one cotangent that the differences see, so gradcheck alone passes it."""
+    seen, rng = [], np.random.default_rng(0)
+
+    def first_only(gy, x, w, b):
+        seen.append(gy.copy())
+        return affine_backward(gy if (gy == seen[0]).all() else gy**2, x, w, b)
+
+    with pytest.raises(GradientError, match="not linear in the cotangent"):
+        assert_gradients(affine, layer, backward=first_only)
+    with pytest.raises(GradientError, match="differs between two calls"):
+        assert_gradients(affine, layer, backward=lambda gy, x, w, b: affine_backward(gy, x + 1e-12 * rng.normal(size=x.shape), w, b))
+
+
+def test_integers_are_constants_of_a_plain_function_too(rng):
+    x, index = rng.normal(size=4), np.array([2, 0, 2])
+
+    def backward(gy, x, index):
+        gx = np.zeros(4)
+        np.add.at(gx, index, gy)
+        return gx, None
+
+    assert gradcheck(lambda x, index: x[index], [x, index], backward=backward).compared == 4
+
+
+# ---- the power of the check
+
+
+def test_tiny_gradients_are_compared_like_large_ones(own):
+    def small(x):
+        """Everything is small."""
+        return 1e-14 * x * x
+
+    x = np.array([1.0, 2.0])
+    assert gradcheck(own(small, lambda gy, x: 2e-14 * gy * x), [x]).worst < 1e-8
+    del ops.user_registry["small"]
+    with pytest.raises(GradientError, match=r"1\.01 times"):
+        gradcheck(own(small, lambda gy, x: 2.02e-14 * gy * x), [x])
+
+
+def test_a_sharp_minimum_is_no_kink(rng):
+    p = np.array([[0.972, 0.5, 0.03]])
+    report = gradcheck(lambda p, x=p.copy(): ops.binary_cross_entropy(p, x), [p])
+    assert (report.kinks, report.compared) == (0, 3)
+
+
+def test_a_constant_with_too_few_digits_is_found_by_the_complex_step():
+    def cube(x):
+        """x to the third."""
+        return x * x * x
+
+    report = gradcheck(cube, [np.array([1.0, 2.0])], backward=lambda gy, x: 3.0 * gy * x * x, analytic=True)
+    assert report.complex_step < 1e-14
+    with pytest.raises(GradientError, match=r"right to 1e-07 only(.|\n)*by a complex step"):
+        gradcheck(cube, [np.array([1.0, 2.0])], backward=lambda gy, x: 3.0000003 * gy * x * x, analytic=True)
+
+
+def test_the_complex_step_is_tried_where_all_operations_are_analytic(rng):
+    x, w = rng.normal(size=(3, 2)), rng.normal(size=(2, 4))
+    assert gradcheck(lambda x, w: ops.exp(-ops.square(x @ w)).sum(axis=0), [x, w]).complex_step < 1e-12
+    assert gradcheck(lambda x: ops.softplus(x), [x]).complex_step is None
+    assert gradcheck(lambda x: ops.maximum(x, 0.1), [x]).complex_step is None
+
+
+def test_large_inputs_are_compared_in_some_entries_and_along_directions(rng):
+    x, w = rng.normal(size=(4, 60)), rng.normal(size=(60, 50))
+    report = gradcheck(lambda x, w: ops.tanh(x @ w), [x, w])
+    assert report.compared == x.size + 200
+    assert report.worst < 1e-6
+    for entries in (slice(None), slice(0, 300)):  # wrong everywhere, or in a tenth of the entries
+
+        def backward(gy, x, w, entries=entries):
+            gy = gy * (1 - np.tanh(x @ w) ** 2)
+            gw = x.T @ gy
+            gw.reshape(-1)[entries] *= 1.01
+            return gy @ w.T, gw
+
+        with pytest.raises(GradientError, match=r"gradient of w is wrong in .* of 203 entries and directions"):
+            gradcheck(lambda x, w: np.tanh(x @ w), [x, w], backward=backward)
+
+
+def test_a_model_is_checked_with_frozen_noise_and_names_its_parameters(rng):
+    model = ta.models.VAE(6, 2, (4,), activation="tanh", rng=ta.rng(0)).astype("float64")
+    report = gradcheck(model)
+    assert report.worst < 1e-6
+    assert report.compared == sum(p.size for p in model.parameters())
+    assert gradcheck(model, rng.uniform(size=(2, 6))).worst < 1e-6
+    assert gradcheck(ta.models.Autoencoder(6, 2, (4,), activation="tanh", rng=ta.rng(0)).astype("float64"), order=2).worst < 1e-5
+    with pytest.MonkeyPatch.context() as patch:
+        rule = next(rule for rule in ops.kl_standard_normal.rules if rule.inputs == ("log_variance",))
+        patch.setattr(rule, "function", lambda gy, log_variance: gy[..., None] * ops.exp(log_variance) / 2)
+        with pytest.raises(GradientError, match=r"the loss of VAE: the gradient of encoder\.\d\.\w+ is wrong"):
+            gradcheck(model)
+
+
+def test_what_is_not_finite_or_has_no_second_order_is_refused(layer):
+    with pytest.raises(GradientError, match="is not finite here"), np.errstate(all="ignore"):
+        gradcheck(ops.log, [np.array([0.0])])
+    with pytest.raises(GradientError, match="order 2 needs rules that run on Tensors"):
+        gradcheck(affine, layer, backward=affine_backward, order=2)
+
+
+@pytest.mark.parametrize(("inputs", "got"), [(np.ones(3), "ndarray"), ([[1.0, 2.0], 1.0], "a list of list, float"), (None, "NoneType")])
+def test_inputs_that_do_not_fit_are_told_so(inputs, got):
+    with pytest.raises(GradientError, match="a list of float64 arrays, a Module, or a dict") as caught:
+        gradcheck(ops.tanh, inputs)
+    assert f"got       {got}" in str(caught.value)
+
+
+def test_code_that_is_not_analytic_is_not_accused(own):
+    def modulus(x):
+        """|x|, written so that a complex step gives nonsense."""
+        return np.sqrt(np.real(x * np.conj(x)))
+
+    assert gradcheck(own(modulus, lambda gy, x: gy * np.sign(x)), [np.array([1.0, -2.0])]).complex_step is None
+    with pytest.raises(GradientError, match="analytic=False where the function is not"):
+        gradcheck(ops.user_registry["modulus"], [np.array([1.0, -2.0])], analytic=True)

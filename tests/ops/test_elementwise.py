@@ -138,7 +138,7 @@ def test_the_slope_at_a_kink_is_the_stated_one_and_lies_between_its_sides(name):
     f, x, slope = KINKS[name]
     x = np.array(x)
     assert gradient(f, x)[0].tolist() == [slope] * len(x)
-    assert gradcheck(f, [x], rtol=1e-4).kinks == len(x)  # of elu, which is bent, the slope on one side is known so far
+    assert gradcheck(f, [x]).kinks == len(x)
 
 
 def test_a_slope_outside_those_of_the_sides_is_refused(monkeypatch):
@@ -149,7 +149,7 @@ def test_a_slope_outside_those_of_the_sides_is_refused(monkeypatch):
 
 
 def test_smooth_joints_are_no_kinks():
-    assert gradcheck(ops.elu, [np.array([0.0])], rtol=1e-5).kinks == 0
+    assert gradcheck(ops.elu, [np.array([0.0])]).kinks == 0
     assert gradient(ops.elu, np.array([0.0]))[0] == 1
     assert gradcheck(ops.log_cosh, [np.array([-1.0, 0.0, 1.0])], order=2).kinks == 0
 

@@ -12,7 +12,7 @@ import tinyae as ta
 from tinyae import ops
 from tinyae.backend import to_device, to_numpy
 from tinyae.checks import GradientError, gradcheck
-from tinyae.checks.strategies.linear_algebra import einsums
+from tinyae.checks.strategies import einsum_calls
 from tinyae.errors import ArgumentError, DtypeError, ShapeError
 
 relaxed = hypothesis.settings(suppress_health_check=list(hypothesis.HealthCheck))
@@ -47,7 +47,7 @@ def test_the_gradient_of_a_matrix_that_serves_all_leading_axes_is_one_product(rn
 
 
 @relaxed
-@given(call=einsums())
+@given(call=einsum_calls())
 def test_einsum_is_its_definition(call, backend):
     subscripts, arrays = call
     found = ops.einsum(subscripts, *[ta.Tensor(to_device(x)) for x in arrays]).numpy()
@@ -60,7 +60,7 @@ def test_einsum_is_its_definition(call, backend):
 
 
 @relaxed
-@given(call=einsums())
+@given(call=einsum_calls())
 def test_gradients_of_einsum_are_derivatives(call, backend):
     subscripts, arrays = call
     arrays = [to_device(x) for x in arrays]
@@ -68,7 +68,7 @@ def test_gradients_of_einsum_are_derivatives(call, backend):
 
 
 @hypothesis.settings(relaxed, max_examples=10)
-@given(call=einsums())
+@given(call=einsum_calls())
 def test_gradients_of_gradients_of_einsum_are_derivatives(call, backend):
     subscripts, arrays = call
     hypothesis.assume(sum(x.size for x in arrays) <= 25)
@@ -202,7 +202,7 @@ def test_an_equation_without_a_solution_or_with_a_bare_vector_is_explained():
     a = ta.Tensor(np.eye(3), requires_grad=True)
     with pytest.raises(ShapeError, match=r"\(n,n\),\(n,m\)->\(n,m\)"):
         ops.solve_triangular(a, np.ones(3))
-    with pytest.raises(ShapeError, match="the last axes do not fit"):
+    with pytest.raises(ShapeError, match="the axes called n have lengths 2 and 3"):
         ops.solve_triangular(np.ones((2, 3)), ta.Tensor(np.ones((3, 1))))
     with pytest.raises(ArgumentError, match="an entry on the diagonal of a is zero") as caught:
         ops.solve_triangular(a * np.array([1.0, 0.0, 1.0]), np.ones((3, 1)))

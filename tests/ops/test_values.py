@@ -131,3 +131,7 @@ def test_the_gaussian_density_integrates_to_one():
     x = np.linspace(-40, 40, 20_001)[:, None]
     density = np.exp(-ops.gaussian_nll(np.array([0.7]), np.array([1.1]), x))
     assert math.isclose(np.trapezoid(density, x[:, 0]), 1, rel_tol=1e-9)
+
+
+def test_a_tensor_with_one_entry_can_be_formatted():
+    assert f"{ta.Tensor([1.25]).sum():.1f} {ta.Tensor([1.0])}" == "1.2 Tensor([1.], shape (1,), float32)"

@@ -84,7 +84,7 @@ def test_gradients_are_the_textbook_ones(rng):
 def test_latent_dimensions_do_not_broadcast(shapes):
     """The rules would lose a factor J; leading axes may broadcast, and a Python number for all has no gradient to lose."""
     mean, log_variance = (ta.Tensor(np.ones(shape), requires_grad=True) for shape in shapes)
-    with pytest.raises(ShapeError, match="axes called j have lengths|too few axes"):
+    with pytest.raises(ShapeError, match=r"axes called j have lengths|too few axes"):
         ops.kl_standard_normal(mean, log_variance)
     assert ops.kl_standard_normal(ta.Tensor(np.ones((4, 3))), 0.0).numpy().tolist() == [1.5] * 4
 

@@ -130,6 +130,17 @@ class Node:
         self.saved, self.parents = None, ()
 
 
+def nodes_of(y):
+    """The nodes that a Tensor was computed through, oldest first."""
+    found, stack = {}, [y.node]
+    while stack:
+        node = stack.pop()
+        if node is not None and not isinstance(node, Tensor) and node.number not in found:
+            found[node.number] = node
+            stack.extend(node.parents)
+    return [found[number] for number in sorted(found)]
+
+
 def unbroadcast(gradient, shape):
     """Sum `gradient` over the axes along which an input of `shape` was broadcast.  Raises ValueError if it cannot be."""
     extra = len(gradient.shape) - len(shape)

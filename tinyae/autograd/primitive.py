@@ -64,6 +64,7 @@ class Primitive(Formulated):
         kinds = {name: p.kind for name, p in self.signature.parameters.items()}
         self.attributes = {n: self.signature.parameters[n].default for n, kind in kinds.items() if kind == inspect.Parameter.KEYWORD_ONLY}
         self.inputs = [name for name in kinds if name not in self.attributes]
+        self.required = {name for name, default in self.attributes.items() if default is inspect.Parameter.empty}
         self.variadic = any(kind == inspect.Parameter.VAR_POSITIONAL for kind in kinds.values())
         self.shapes, self.kinks, self.surrogate, self.analytic, self.view = shapes, kinks, surrogate, analytic, view
         self.core = guards.core_axes(shapes)
@@ -80,7 +81,7 @@ class Primitive(Formulated):
         if self.variadic:
             if len(args) == 1 and isinstance(args[0], (list, tuple)):
                 args = args[0]
-        elif len(args) != len(self.inputs):
+        elif len(args) != len(self.inputs) or (self.required and not self.required <= attributes.keys()):
             args, attributes = self.bind(args, attributes)
         if attributes and not attributes.keys() <= self.attributes.keys():
             args, attributes = self.bind(args, attributes)
@@ -243,5 +244,5 @@ def primitive(function=None, **data):
     if function is None:
         return lambda f: primitive(f, **data)
     made = Primitive(function, **data)
-    (registry if function.__module__.startswith("tinyae.ops") else user_registry).add(made)
+    (registry if (function.__module__ or "").startswith("tinyae.ops") else user_registry).add(made)
     return made

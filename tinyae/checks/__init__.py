@@ -2,9 +2,9 @@
 
 import importlib
 
-from tinyae.checks.gradcheck import GradientError, gradcheck, numerical_slopes
+from tinyae.checks.gradcheck import GradientError, Report, assert_gradients, gradcheck
 
-__all__ = ["GradientError", "fake_device", "gradcheck", "numerical_slopes", "strategies"]
+__all__ = ["GradientError", "Report", "assert_gradients", "fake_device", "gradcheck", "strategies"]
 
 
 def __getattr__(name):

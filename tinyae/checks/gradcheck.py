@@ -1,21 +1,20 @@
-"""gradcheck: is the code the derivative of the function?  By finite differences in float64, entry by entry.
+"""gradcheck: is the code the derivative of the function?  By differences in float64, entry by entry, and by a complex step."""
 
-Fourth-order central differences, (8 (f(+h) - f(-h)) - (f(+2h) - f(-2h))) / 12h with h = 1e-3, are exact to about 1e-11
-for inputs of order one.  They are made of two second-order ones; where those disagree, the function bends too much and
-h = 1e-5 is tried; where they still disagree there is a kink, and the gradient must lie between the slopes on its sides.
-"""
-
+import inspect
 from typing import NamedTuple
 
 import numpy as np
 
 from tinyae.autograd import Tensor, grad
-from tinyae.backend import array_module, to_numpy
+from tinyae.autograd.graph import nodes_of
+from tinyae.backend import array_module, rng, to_numpy
+from tinyae.checks import diagnosis
+from tinyae.checks.slopes import complex_slopes, numerical_slopes, slopes_along
 from tinyae.errors import TinyaeError
 
-STEPS = 1e-3, 1e-5
-AGREEMENT = 1e-4  # of the two second-order differences; for a smooth function they differ by h^2 f''' / 2
-LARGEST = 5_000  # entries per input checked one by one; of a larger input a random choice
+WHOLE = 1_000  # entries of an input that are compared one by one; of a larger one SOME of them, and DIRECTIONS through all
+SOME, DIRECTIONS = 200, 3
+EXACT = 1e-8  # the relative accuracy asked of a rule where a complex step gives the derivative to rounding
 
 
 class GradientError(TinyaeError, AssertionError):
@@ -23,129 +22,272 @@ class GradientError(TinyaeError, AssertionError):
 
 
 class Report(NamedTuple):
-    """worst: the largest relative error.  compared: how many entries.  kinks: how many of them lie at a kink."""
+    """worst: the largest relative error.  compared: how many entries.  kinks: how many of them lie at a kink.
+
+    complex_step: the largest relative error against a complex step; None where the code is not analytic.
+    """
 
     worst: float
     compared: int
     kinks: int
+    complex_step: float | None = None
 
 
-def gradcheck(f, inputs, *, rtol=1e-6, atol=1e-9, seed=0, order=1):
-    """Compare the gradients of `f` with finite differences.  Returns a Report; raises GradientError where they differ.
+def gradcheck(f, inputs=None, *, backward=None, order=1, rtol=1e-6, seed=0, analytic=None):
+    """Compare gradients with finite differences.  Returns a Report; raises GradientError, with a diagnosis, where they differ.
 
-    f: a function of Tensors to a Tensor, any noise in it frozen; or a function without arguments, if `inputs` is a Module
-    or a dict of leaf Tensors (name -> parameter), which are then changed in place and put back.
-    inputs: a list of float64 arrays; those of integers or truth values are constants.  order=2 checks the gradients of the gradients.
+    f, inputs: one of
+      a function of Tensors to a Tensor, any noise in it frozen, and a list of float64 arrays (integers and truth values are constants);
+      a function of arrays to an array, a list of arrays, and `backward`, a function (gy, *inputs) to the gradient, or to a tuple of one
+        for each input (None for a constant);
+      a function without arguments, and a Module or a dict of leaf Tensors (name -> parameter), which are changed and put back;
+      a model with a method `loss`, and a batch x (random numbers if None): its parameters are checked, by name, with frozen noise.
+    order: 2 checks the gradients of the gradients.  analytic: whether a complex step may be tried (None: what the registry says).
     The result is contracted with a random cotangent, no two entries alike: with all ones, a softmax's wrong gradient passes.
     """
-    if hasattr(inputs, "named_parameters"):
-        inputs = dict(inputs.named_parameters())
-    named = inputs if isinstance(inputs, dict) else leaves_of(inputs)
-    call = f if isinstance(inputs, dict) else lambda: f(*(named.get(f"input {i}", x) for i, x in enumerate(inputs)))
-    for name, leaf in named.items():
-        if leaf.dtype != np.float64:
-            raise GradientError(f"gradcheck: {name} must be float64.", got=leaf.dtype, remedy="model.astype('float64') and float64 data")
-    if not isinstance(call(), Tensor):
-        raise GradientError("gradcheck: the function must return one Tensor.", got=type(call()).__name__, remedy="return terms.loss, say")
-    if order not in (1, 2):
-        raise GradientError("gradcheck: order is 1 or 2.", got=order)
-    leaves, rng = list(named.values()), np.random.default_rng(seed)
-    outputs = lambda: [call()]  # noqa: E731
-    if order == 2:
-        cotangent = random_like(call(), rng)
-        outputs = lambda: grad(call(), leaves, cotangent, create_graph=True)  # noqa: E731
-    cotangents = [random_like(y, rng) for y in outputs()]
-    weights = [to_numpy(c).copy() for c in cotangents]
-    gradients = vjp(outputs(), leaves, cotangents)
-    if any((to_numpy(c) != w).any() for c, w in zip(cotangents, weights, strict=True)):
-        raise GradientError("gradcheck: a rule writes into the cotangent that it is given.", remedy="gy = gy.copy(), or a new array")
+    random = np.random.default_rng(seed)
+    subject = Subject(f, inputs, backward, order, random)
+    weights = [to_numpy(c).copy() for c in subject.cotangents]
+    before = [to_numpy(leaf.data).copy() for leaf in subject.leaves.values()]
+    gradients = subject.gradients()
+    for (name, leaf), value in zip(subject.leaves.items(), before, strict=True):
+        if (to_numpy(leaf.data) != value).any():
+            raise GradientError(f"gradcheck: {subject.name} or its backward writes into its input {name}.", remedy="a new array")
+    if any((to_numpy(c) != w).any() for c, w in zip(subject.cotangents, weights, strict=True)):
+        raise GradientError(
+            f"gradcheck: a rule of {subject.name} writes into the cotangent that it is given.", remedy="gy = gy.copy(), or a new array"
+        )
 
     def objective():
-        return sum(float((to_numpy(y.data) * w).sum()) for y, w in zip(outputs(), weights, strict=True))
+        return sum((to_numpy(y) * w).sum() for y, w in zip(subject.values(), weights, strict=True))
 
-    if objective() != objective():
+    here, again = objective(), objective()
+    if not np.isfinite(here):
+        raise GradientError(f"gradcheck: {subject.name} is not finite here.", got=here, remedy="inputs inside its domain")
+    if here != again:
         raise GradientError("gradcheck: two calls with the same inputs differ, so there is nothing to compare.", remedy="freeze the noise")
-    reports = [compare(name, leaf, g, objective, rtol, atol, rng) for (name, leaf), g in zip(named.items(), gradients, strict=True)]
-    return Report(max(r.worst for r in reports), sum(r.compared for r in reports), sum(r.kinks for r in reports))
+    scale = sum(np.abs(to_numpy(y) * w).sum() for y, w in zip(subject.values(), weights, strict=True))
+    found = [Comparison(name, leaf, g, objective, scale, rtol, random) for (name, leaf), g in zip(subject.leaves.items(), gradients, strict=True)]
+    for comparison in found:
+        if comparison.wrong.any():
+            raise comparison.error(subject, found)
+    exact = None
+    if order == 1 and (subject.analytic() if analytic is None else analytic):
+        exact = complex_step(subject, found, objective, scale, sure=analytic is not None)
+    return Report(max((c.worst for c in found), default=0.0), sum(c.entries.size for c in found), sum(c.kinks for c in found), exact)
 
 
-def leaves_of(inputs):
-    """The floating-point arrays of a list as leaf Tensors, by the name that errors give them."""
-    return {f"input {i}": Tensor(array_module(x).array(x), requires_grad=True) for i, x in enumerate(inputs) if x.dtype.kind == "f"}
+class Subject:
+    """What is checked: named leaves, the values computed from them, the cotangents of these, and the gradients of the leaves."""
+
+    def __init__(self, f, inputs, backward, order, random):
+        if order not in (1, 2) or (order == 2 and backward is not None):
+            raise GradientError("gradcheck: order is 1 or 2.", got=order, remedy="order 2 needs rules that run on Tensors" if backward else None)
+        if hasattr(f, "named_parameters"):
+            f, inputs = loss_of(f, inputs), f
+        self.name = getattr(f, "name", getattr(f, "__name__", type(f).__name__)).replace("<lambda>", "the function")
+        self.leaves, self.call, self.backward = leaves_of(f, inputs, backward)
+        for name, leaf in self.leaves.items():
+            if leaf.dtype != np.float64:
+                raise GradientError(f"gradcheck: {name} must be float64.", got=leaf.dtype, remedy="model.astype('float64') and float64 data")
+        first = self.call()
+        if backward is None and not isinstance(first, Tensor):
+            raise GradientError("gradcheck: the function must return one Tensor.", got=type(first).__name__, remedy="return terms.loss, say")
+        self.outputs = lambda: [self.call()]
+        if order == 2:
+            cotangent = random_like(first, random)
+            self.outputs = lambda: grad(self.call(), list(self.leaves.values()), cotangent, create_graph=True)
+        self.cotangents = [random_like(y, random) for y in self.outputs()]
+
+    def values(self):
+        """The arrays computed from the leaves' present data."""
+        return [y.data if isinstance(y, Tensor) else np.asarray(y) for y in self.outputs()]
+
+    def gradients(self):
+        """The gradients of the leaves, summed over all outputs, as NumPy arrays.
+
+        The cotangents go in as they are: a contraction by operations of the engine could hide an error in one of these.
+        """
+        leaves = list(self.leaves.values())
+        if self.backward is not None:
+            found = self.backward(self.cotangents[0])
+            found = [g for g in (found if isinstance(found, (tuple, list)) else (found,)) if g is not None]
+            if len(found) != len(leaves):
+                raise GradientError(
+                    f"gradcheck: the backward of {self.name} gives another number of gradients.", expected=len(leaves), got=len(found)
+                )
+            return [np.asarray(g, dtype=np.float64) for g in found]
+        totals = [np.zeros(leaf.shape) for leaf in leaves]
+        for y, cotangent in zip(self.outputs(), self.cotangents, strict=True):
+            if y.requires_grad:
+                for total, gradient in zip(totals, grad(y, leaves, cotangent, retain_graph=True), strict=True):
+                    total += to_numpy(gradient.data)
+        return totals
+
+    def with_cotangent(self, cotangent):
+        """The gradients for another cotangent."""
+        self.cotangents = [cotangent]
+        return self.gradients()
+
+    def analytic(self):
+        """Whether every operation of the graph is analytic, and lies on NumPy."""
+        if self.backward is not None or not all(isinstance(leaf.data, np.ndarray) for leaf in self.leaves.values()):
+            return False
+        return all(node.primitive.analytic and not node.primitive.kinks for y in self.outputs() for node in nodes_of(y))
 
 
-def random_like(x, rng):
-    """Random numbers between 0.5 and 1.5 with random signs, an array like the Tensor x."""
-    return array_module(x.data).asarray(rng.uniform(0.5, 1.5, x.shape) * rng.choice([-1.0, 1.0], x.shape))
+class Comparison:
+    """One input: its gradient, and its slopes by differences."""
 
+    def __init__(self, name, leaf, gradient, objective, scale, rtol, random):
+        self.name, self.leaf, self.gradient = name, leaf, gradient
+        self.whole, self.misshapen = leaf.size <= WHOLE, gradient.shape != leaf.shape
+        self.entries = np.arange(leaf.size) if self.whole else np.sort(random.choice(leaf.size, SOME, replace=False))
+        low, high, rounding = numerical_slopes(leaf, objective, self.entries, scale)
+        analytic = self.at_entries() if not self.misshapen else np.full(low.shape, np.nan)
+        if not self.whole:
+            directions = random.normal(size=(DIRECTIONS, leaf.size))
+            directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+            more = slopes_along(leaf, objective, directions, scale)
+            low, high, rounding = (np.append(a, b) for a, b in zip((low, high, rounding), more, strict=True))
+            analytic = np.append(analytic, directions @ gradient.reshape(-1) if not self.misshapen else [np.nan] * DIRECTIONS)
+        self.low, self.high, self.analytic = low, high, analytic
+        nearest = np.clip(analytic, low, high)
+        size, error = np.maximum(np.abs(analytic), np.abs(nearest)), np.abs(analytic - nearest)
+        self.wrong = ~(error <= rounding + rtol * size)
+        smallest = max(1e-3 * np.abs(low).max(initial=0), rounding.max(initial=0) / rtol, np.finfo(np.float64).tiny)
+        self.relative = error / np.maximum(size, smallest)
+        self.worst, self.kinks = float(self.relative.max(initial=0.0)), int((low != high).sum())
 
-def vjp(outputs, leaves, cotangents):
-    """The gradients of the leaves, summed over all outputs, as NumPy arrays.
+    def at_entries(self):
+        """The gradient at the entries that are compared."""
+        return self.gradient.reshape(-1)[self.entries]
 
-    The cotangents go in as they are: a contraction by operations of the engine could hide an error in one of these.
-    """
-    totals = [np.zeros(leaf.shape) for leaf in leaves]
-    for y, cotangent in zip(outputs, cotangents, strict=True):
-        if y.requires_grad:
-            for total, gradient in zip(totals, grad(y, leaves, cotangent, retain_graph=True), strict=True):
-                total += to_numpy(gradient.data)
-    return totals
+    def slope(self):
+        """The slopes by differences in the input's shape; those of the compared entries in a row where these are not all."""
+        n = len(self.entries)
+        return ((self.low[:n] + self.high[:n]) / 2).reshape(self.leaf.shape if self.whole else -1)
 
-
-def compare(name, leaf, gradient, objective, rtol, atol, rng):
-    """Compare one input's gradient, entry by entry.  Returns a Report; raises GradientError with the worst entry."""
-    analytic = gradient.reshape(-1)
-    entries = np.arange(analytic.size) if analytic.size <= LARGEST else np.sort(rng.choice(analytic.size, LARGEST, replace=False))
-    analytic = analytic[entries]
-    low, high = numerical_slopes(leaf, objective, entries)
-    nearest = np.clip(analytic, low, high)
-    error = np.abs(analytic - nearest)
-    relative = error / np.maximum(np.maximum(np.abs(analytic), np.abs(nearest)), 1e-3)
-    wrong = ~(error <= atol + rtol * np.maximum(np.abs(analytic), np.abs(nearest)))
-    if wrong.any():
-        worst = int(np.argmax(np.where(wrong, np.nan_to_num(relative, nan=np.inf), -1.0)))
-        where = tuple(int(i) for i in np.unravel_index(entries[worst], leaf.shape))
-        slopes = f"{low[worst]:.10g}" if low[worst] == high[worst] else f"between {low[worst]:.10g} and {high[worst]:.10g} (a kink)"
-        raise GradientError(
-            f"gradcheck: the gradient of {name} is wrong in {int(wrong.sum())} of {len(entries)} entries.",
-            expected=f"{slopes} at {where}, by finite differences",
-            got=f"{analytic[worst]:.10g}",
+    def error(self, subject, found):
+        """The GradientError: operation, input, the worst entry with both numbers, and what the error looks like."""
+        title = f"gradcheck: {subject.name}: the gradient of {self.name}"
+        if self.misshapen:
+            likely = diagnosis.misshapen(self.gradient, self.slope()) if self.whole else None
+            return GradientError(f"{title} has another shape than the input.", expected=self.leaf.shape, got=self.gradient.shape, likely=likely)
+        worst = int(np.argmax(np.where(self.wrong, np.nan_to_num(self.relative, nan=np.inf), -1.0)))
+        where = "along a random direction through all entries"
+        if worst < len(self.entries):
+            where = f"at {tuple(int(i) for i in np.unravel_index(self.entries[worst], self.leaf.shape))}"
+        low, high = self.low[worst], self.high[worst]
+        slopes = f"{low:.10g}" if low == high else f"between {low:.10g} and {high:.10g} (a kink)"
+        return GradientError(
+            f"{title} is wrong in {int(self.wrong.sum())} of {len(self.wrong)} {'entries' if self.whole else 'entries and directions'}.",
+            expected=f"{slopes} {where}, by finite differences",
+            got=f"{self.analytic[worst]:.10g}",
+            likely=self.diagnose(subject, found),
         )
-    return Report(float(relative.max(initial=0.0)), len(entries), int((low != high).sum()))
+
+    def diagnose(self, subject, found):
+        """What the error looks like, in one sentence, or None."""
+        alike = [c for c in found if not c.misshapen and c.whole == self.whole]
+        gradients = {c.name: c.gradient if c.whole else c.at_entries() for c in alike}
+        shapes = [c.leaf.shape for c in found] + [y.shape for y in subject.values()]
+        kinks = (self.low != self.high).reshape(self.leaf.shape) if self.whole else None
+        return diagnosis.diagnose(self.name, gradients, {c.name: c.slope() for c in alike}, shapes, kinks)
 
 
-def numerical_slopes(leaf, objective, entries=None):
-    """The slope of the number objective() along entries of a float64 leaf Tensor, as two arrays (low, high).
+def complex_step(subject, found, objective, scale, sure):
+    """The largest relative error against a complex step; None where the code does not compute with complex numbers.
 
-    Equal where the function is smooth; at a kink they are the slopes on its two sides, between which any value is right.
-    leaf: changed in place and put back.  entries: flat indices, all if None.
+    The differences agree already.  So where the complex step is far off, the code is not analytic, unless one is `sure` of it.
     """
-    values = to_numpy(leaf.data).copy().reshape(-1)
-    entries = range(values.size) if entries is None else entries
+    worst = 0.0
+    for comparison in found:
+        slopes = complex_slopes(comparison.leaf, objective, comparison.entries)
+        if slopes is None:
+            return None
+        analytic = comparison.at_entries()
+        error, size = np.abs(analytic - slopes), np.maximum(np.abs(analytic), np.abs(slopes))
+        floor = max(1e-3 * size.max(initial=0), 1e-6 * scale, np.finfo(np.float64).tiny)
+        relative = error / np.maximum(size, floor)
+        if not sure and not (relative <= 1e-5).all():
+            return None
+        if not (relative <= EXACT).all():
+            at = int(np.argmax(relative))
+            raise GradientError(
+                f"gradcheck: {subject.name}: the gradient of {comparison.name} is right to {relative.max():.1g} only.",
+                expected=f"{slopes[at]:.16g} at flat index {comparison.entries[at]}, by a complex step",
+                got=f"{analytic[at]:.16g}",
+                remedy="look for a constant with too few digits, or cancellation; analytic=False where the function is not analytic",
+            )
+        worst = max(worst, float(relative.max(initial=0.0)))
+    return worst
 
-    def at(entry, shift):
-        moved = values.copy()
-        moved[entry] += shift
-        leaf.assign(array_module(leaf.data).asarray(moved.reshape(leaf.shape)))
-        return objective()
 
+def loss_of(model, x):
+    """The loss of a model as a function without arguments: the batch x, or random numbers, and the same noise in every call."""
+    x = rng(0).uniform((3, model.features), dtype=np.float64) if x is None else x
+    noise = {"rng"} & set(inspect.signature(model.loss).parameters)
+
+    def loss():
+        terms = model.loss(x, **{name: rng(0) for name in noise})
+        return getattr(terms, "loss", terms)
+
+    loss.__name__ = f"the loss of {type(model).__name__}"
+    return loss
+
+
+def leaves_of(f, inputs, backward):
+    """(name -> leaf Tensor, a function without arguments that calls f on them, one of a cotangent that calls `backward` or None)."""
+    if hasattr(inputs, "named_parameters"):
+        inputs = dict(inputs.named_parameters())
+    if isinstance(inputs, dict):
+        return inputs, f, None
+    if not isinstance(inputs, (list, tuple)) or not all(hasattr(x, "dtype") and hasattr(x, "ndim") for x in inputs):
+        got = type(inputs).__name__ if not isinstance(inputs, (list, tuple)) else "a list of " + ", ".join(type(x).__name__ for x in inputs)
+        raise GradientError("gradcheck: the inputs do not fit.", expected="a list of float64 arrays, a Module, or a dict of leaf Tensors", got=got)
+    names = names_of(f, len(inputs))
+    leaves = {n: Tensor(array_module(x).array(x), requires_grad=True) for n, x in zip(names, inputs, strict=True) if x.dtype.kind == "f"}
+    if backward is None:
+        return leaves, lambda: f(*(leaves.get(n, x) for n, x in zip(names, inputs, strict=True))), None
+
+    def arrays():
+        return [leaves[n].data if n in leaves else x for n, x in zip(names, inputs, strict=True)]
+
+    return leaves, lambda: f(*arrays()), lambda gy: backward(gy, *arrays())
+
+
+def names_of(f, count):
+    """The names of f's first parameters; `input 0`, ... where it has none."""
     try:
-        slopes = [slope(lambda shift, entry=entry: at(entry, shift)) for entry in entries]
-    finally:
-        leaf.assign(array_module(leaf.data).asarray(values.reshape(leaf.shape)))
-    return np.array(slopes, dtype=np.float64).reshape(-1, 2).T
+        parameters = inspect.signature(getattr(f, "forward", f) if hasattr(f, "rules") else f).parameters.values()
+    except (TypeError, ValueError):
+        parameters = ()
+    named = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return named[:count] if len(named) >= count else [f"input {i}" for i in range(count)]
 
 
-def slope(along):
-    """(low, high) of the slope of the function `along` at 0: equal, unless there is a kink within 2e-5 of it."""
-    here = along(0.0)
-    for step in STEPS:
-        left, right, far_left, far_right = (along(shift * step) for shift in (-1, 1, -2, 2))
-        near, far = (right - left) / (2 * step), (far_right - far_left) / (4 * step)
-        bend, far_bend = abs(right - 2 * here + left) / step, abs(far_right - 2 * here + far_left) / (2 * step)
-        tolerance = AGREEMENT * max(abs(near), abs(far), 1e-3)
-        # at a kink the two sides bend by the same angle whatever the step; of a smooth function by half of it at half the step
-        if abs(near - far) <= tolerance and (bend <= tolerance or far_bend > 1.5 * bend):
-            return ((4 * near - far) / 3,) * 2
-    sides = (here - far_left) / (2 * step), (far_right - here) / (2 * step)
-    return min(sides), max(sides)
+def random_like(x, random):
+    """Random numbers between 0.5 and 1.5 with random signs, an array like x, a Tensor or an array."""
+    shape = np.shape(x) if not hasattr(x, "shape") else x.shape
+    numbers = np.asarray(random.uniform(0.5, 1.5, shape) * random.choice([-1.0, 1.0], shape))
+    return array_module(x.data).asarray(numbers) if isinstance(x, Tensor) else numbers
+
+
+def assert_gradients(f, inputs=None, *, backward=None, orders=(1, 2), rtol=1e-6, seed=0):
+    """All that a gradient must be, for a test: the derivative (at each of `orders`), repeatable, linear in its cotangent.
+
+    Arguments as for `gradcheck`; with `backward` the first order only.  Raises GradientError, which pytest shows as a failed assertion.
+    """
+    for order in orders if backward is None else (1,):
+        gradcheck(f, inputs, backward=backward, order=order, rtol=rtol if order == 1 else 10 * rtol, seed=seed)
+    random = np.random.default_rng(seed)
+    subject = Subject(f, inputs, backward, 1, random)
+    c = subject.cotangents[0]
+    d = random_like(subject.outputs()[0], random)
+    first, second, both, again = (subject.with_cotangent(x) for x in (c, d, 2.0 * c - 3.0 * d, c))
+    for name, g, h, b, a in zip(subject.leaves, first, second, both, again, strict=True):
+        if (g != a).any():
+            raise GradientError(f"gradcheck: {subject.name}: the gradient of {name} differs between two calls.", remedy="freeze the noise")
+        if not np.allclose(b, 2 * g - 3 * h, rtol=1e-9, atol=1e-9 * max(np.abs(g).max(initial=0), np.abs(h).max(initial=0))):
+            raise GradientError(f"gradcheck: {subject.name}: the gradient of {name} is not linear in the cotangent.")

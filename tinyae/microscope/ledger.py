@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from tinyae.autograd import Tensor
+from tinyae.autograd.graph import nodes_of
 from tinyae.backend import is_array
 from tinyae.errors import show
 
@@ -46,7 +47,7 @@ def ledger(y):
         rows.append(Kept(node.primitive.name, name, kind, tuple(array.shape), 0 if id(owner) in counted else owner.nbytes, show(node.site)))
         counted.add(id(owner))
 
-    for node in nodes(y):
+    for node in nodes_of(y):
         for source, value in zip(node.plan.sources, node.saved or (), strict=False):
             arrays = value if isinstance(value, (tuple, list)) else (value,)
             for array in arrays:
@@ -58,17 +59,6 @@ def ledger(y):
             if isinstance(parent, Tensor) and id(memory(parent.data)) not in counted:
                 note(node, "for its gradient only", "leaf", parent.data)
     return rows
-
-
-def nodes(y):
-    """The nodes that a Tensor was computed through, oldest first."""
-    found, stack = {}, [y.node]
-    while stack:
-        node = stack.pop()
-        if node is not None and not isinstance(node, Tensor) and node.number not in found:
-            found[node.number] = node
-            stack.extend(node.parents)
-    return [found[number] for number in sorted(found)]
 
 
 def memory(array):

@@ -135,6 +135,7 @@ OPERATORS |= {
     "__array_ufunc__": numpy_ufunc,
     "__bool__": refuse(guards.truth),
     "__float__": lambda self: float(self.item()),
+    "__format__": lambda self, spec: format(self.item() if spec else str(self), spec),
     "__getitem__": getitem,
     "__iter__": lambda self: (self[i] for i in range(len(self))),
     "__len__": length,
