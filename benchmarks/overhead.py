@@ -2,7 +2,7 @@
 
     python benchmarks/overhead.py            # a minute
 
-Three programs, each in processes of its own, in turn: the engine with all its guards; the engine without its two lines that
+Three programs, each in processes of its own, in turn: the engine with all its guards; the engine without its three lines that
 call observers (tracing, anomaly mode), to see what these cost while switched off; the same NumPy calls, forward and backward, by hand.
 Each process gives its fastest of many rounds; shown are medians over the processes.  With --write the table goes to benchmarks/overhead.md.
 """
@@ -23,7 +23,7 @@ import numpy as np
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TABLE = pathlib.Path(__file__).with_suffix(".md")
 PROCESSES, ROUNDS, LOOPS, OPERATIONS = 15, 60, 100, 6
-OBSERVERS = re.compile(r" +for observer in observers:\n +observer\.on_(forward|backward).*\n")
+OBSERVERS = re.compile(r" +for observer in observers:\n +observer\.on_(forward|rules|backward).*\n")
 
 
 def engine(x, c):
@@ -98,7 +98,7 @@ def main():
         return
     times = {name: [] for name in PROGRAMS}
     with tempfile.TemporaryDirectory() as folder:
-        assert without_observers(pathlib.Path(folder)) == 2
+        assert without_observers(pathlib.Path(folder)) == 3
         for _ in range(PROCESSES):
             for name in PROGRAMS:
                 path = folder if name == "engine without observers" else str(ROOT)

@@ -3,6 +3,8 @@
 A site is a place in the user's code as `errors.caller` gives it; without one, the line that is running now.
 """
 
+import numpy as np
+
 from tinyae.backend import array_module, is_array
 from tinyae.errors import BackendError, DtypeError, GraphError, ShapeError, TinyaeError, caller, show
 
@@ -114,6 +116,8 @@ def check_core(core, arrays):
 
 def explained(operation, error, arrays, attributes):
     """An error of the forward function as one that names the operation, the inputs and the user's line."""
+    while isinstance(error, (ShapeError, DtypeError)) and error.__cause__ is not None:
+        error = error.__cause__  # of an operation inside this one
     if len({type(a) for a in (*arrays, *attributes.values()) if is_array(a)}) > 1:
         lie = inputs_of(operation.inputs, operation.variadic, arrays, lambda a: f"on {backend_of(a)}" if is_array(a) else described(a))
         return mixed_backends(operation.name, lie)
@@ -140,17 +144,26 @@ def mixed_backends(operation, got):
     return BackendError(f"{operation}: its inputs lie on different backends.", expected="one backend", got=got, at=show(caller()), remedy=remedy)
 
 
-def check_width(operation, y, inputs):
-    """Refuse a floating result wider than all floating inputs: a NumPy scalar, say, that made float64 of float32.
+def check_result(operation, y, inputs):
+    """Refuse a result that is no array of numbers, or wider than all floating inputs: a NumPy scalar, say, that made float64 of float32.
 
-    Numbers without axes that are no Tensors do not count as inputs.
+    Numbers without axes do not count as inputs, unless no input has axes.
     """
-    floats = [x.dtype for x in inputs if hasattr(x, "dtype") and (hasattr(x, "node") or x.ndim) and x.dtype.kind == "f"]
-    if floats and y.dtype.kind == "f" and y.dtype.itemsize > max(dtype.itemsize for dtype in floats) and "dtype" not in operation.attributes:
+    got = inputs_of(operation.inputs, operation.variadic, inputs)
+    kind = y.dtype.kind if is_array(y) else None
+    of_complex = any(getattr(x, "dtype", np.dtype(float)).kind == "c" for x in inputs)  # a complex step
+    if kind not in tuple("fiub") and not (kind == "c" and of_complex):
+        rule = f"{operation.name}: its result is no array of real numbers."
+        raise DtypeError(rule, expected="float32 or float64, integers or truth values", got=f"{described(y)} from {got}", at=show(caller()))
+    counted = [x for x in inputs if getattr(x, "ndim", 0)] or [x for x in inputs if hasattr(x, "node")]
+    floats = [x.dtype.itemsize for x in counted if x.dtype.kind == "f"]
+    if kind == "f" and floats and y.dtype.itemsize > max(floats) and "dtype" not in operation.attributes:
+        whole = any(x.dtype.kind in "iu" for x in counted)
         rule = f"{operation.name}: its result is wider than all its floating inputs, and so would be all that follows."
-        got = f"{y.dtype} from {inputs_of(operation.inputs, operation.variadic, inputs)}"
         remedy = "make the NumPy number a Python one, float(number); or convert on purpose, with .astype"
-        raise DtypeError(rule, expected="the dtype of an input", got=got, at=show(caller()), remedy=remedy)
+        if whole:
+            remedy = "convert the integers first: integers.astype('float32')"
+        raise DtypeError(rule, expected="the dtype of an input", got=f"{y.dtype} from {got}", at=show(caller()), remedy=remedy)
 
 
 def miscalled(operation, signature, error):
@@ -198,10 +211,28 @@ def other_shape(name, expected, got):
     return ShapeError(f"{name}: shapes differ.", expected=expected, got=got, at=show(caller()))
 
 
+def gradient_lost(name):
+    """A value with a gradient, put into another Tensor's data."""
+    rule = f"{name}: the value requires a gradient, which would stop here."
+    return GraphError(rule, at=show(caller()), remedy="value.detach(), or with ta.no_grad(): ...; to keep the gradient build a new Tensor")
+
+
 def part_assigned():
     """tensor[i] = value, where the graph would not see it."""
     rule = "assignment to a part of a Tensor is not recorded, so its gradient would be wrong."
     return GraphError(rule, at=show(caller()), remedy="build the result with ta.ops.where or ta.ops.concatenate, or change a constant Tensor")
+
+
+def not_copied(operation):
+    """copy.deepcopy or pickle of a computed Tensor."""
+    rule = "a computed Tensor cannot be copied with its graph."
+    return GraphError(rule, got=f"the result of {operation}", at=show(caller()), remedy="tensor.detach()")
+
+
+def converted():
+    """float(tensor), with a gradient."""
+    rule = "float(tensor): the number has no gradient."
+    return DtypeError(rule, at=show(caller()), remedy="tensor.item() for the value; ta.ops for a function of it")
 
 
 def changed_while_recording():

@@ -1,7 +1,7 @@
 """`grad`: gradients as Tensors, which can be differentiated again."""
 
 from tinyae import guards
-from tinyae.autograd.graph import backward_steps, starting_cotangent
+from tinyae.autograd.graph import backward_steps, recording, starting_cotangent
 from tinyae.autograd.tensor import Tensor, raw
 from tinyae.backend import array_module
 
@@ -24,11 +24,12 @@ def grad(y, inputs, cotangent=None, *, create_graph=False, retain_graph=None):
         found[id(y.node or y)] = gy
     if y.node is not None:
         retain_graph = create_graph if retain_graph is None else retain_graph
-        for _, _, gradients in backward_steps(y, gy, create_graph=create_graph, retain_graph=retain_graph):
-            for parent, gradient in gradients:
-                if id(parent) in found:
-                    before = found[id(parent)]
-                    found[id(parent)] = gradient if before is None else before + gradient
+        with recording(create_graph):
+            for _, _, gradients in backward_steps(y, gy, create_graph=create_graph, retain_graph=retain_graph):
+                for parent, gradient in gradients:
+                    if id(parent) in found:
+                        before = found[id(parent)]
+                        found[id(parent)] = gradient if before is None else before + gradient
     return [as_gradient(found[id(x.node or x)], x) for x in inputs]
 
 
@@ -45,7 +46,7 @@ def checked(name, inputs):
 
 def as_gradient(gradient, x):
     """A found gradient as a Tensor like `x`, its memory its own; zeros where there is none."""
-    if isinstance(gradient, Tensor):
+    if isinstance(gradient, Tensor) and gradient.requires_grad:
         return gradient
     xp = array_module(x.data)
-    return Tensor.of(xp.zeros(x.shape, x.dtype) if gradient is None else xp.array(gradient), None)
+    return Tensor.of(xp.zeros(x.shape, x.dtype) if gradient is None else xp.array(raw(gradient)), None)

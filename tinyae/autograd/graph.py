@@ -29,21 +29,27 @@ _numbers = itertools.count()
 
 
 @contextlib.contextmanager
-def no_grad():
-    """`with no_grad():` computes without recording; each thread has its own switch."""
-    before, state.switches = state.switches, (False, state.observers)
+def recording(on):
+    """`with recording(on):` records operations, or does not; each thread has its own switch."""
+    before, state.switches = state.switches, (on, state.observers)
     try:
         yield
     finally:
         state.switches = before
 
 
+def no_grad():
+    """`with no_grad():` computes without recording; each thread has its own switch."""
+    return recording(False)
+
+
 @contextlib.contextmanager
 def observed(observer):
     """`with observed(observer):` tells it of each operation on Tensors.
 
-    on_forward(primitive, args, attributes, result): it was computed.  on_backward(node, gy, gradients): its rules were run.
-    on_sum(parent, shape): in between, a gradient of `shape` is summed to the parent's shape, which was broadcast.
+    on_forward(primitive, args, attributes, result): it was computed.  on_rules(node, gy): its rules are about to run.
+    on_sum(parent, shape): a gradient of `shape` is summed to the parent's shape, which was broadcast.
+    on_backward(node, gy, gradients): its rules were run.
     """
     before, state.switches = state.switches, (state.recording, (*state.observers, observer))
     try:
@@ -89,7 +95,7 @@ class Node:
                 raise guards.rule_failed(self.primitive.name, rule.inputs, error, self.site) from error
             if not rule.joint:
                 gradients = (gradients,)
-            elif len(gradients) != len(positions):
+            elif not isinstance(gradients, (tuple, list)) or len(gradients) != len(positions):
                 raise guards.miscounted(self.primitive.name, rule.inputs, len(positions), gradients, self.site)
             for position, gradient in zip(positions, gradients, strict=True):
                 if (parent := parents[position]) is not None:
@@ -113,21 +119,25 @@ class Node:
             raise guards.misfit(self.primitive.name, rule.inputs, parent, gradient, self.site) from None
 
     def as_tensors(self):
-        """What was kept, as Tensors linked to the graph, so that rules run on them are recorded."""
-        return [self.link(value, source) for value, source in zip(self.saved, self.plan.sources, strict=True)]
+        """What was kept, as Tensors linked to the graph, so that rules run on them are recorded; other things as they are."""
+        versions = {source: version for version, _, source in self.versions}
+        return [self.link(value, source, versions.get(source)) for value, source in zip(self.saved, self.plan.sources, strict=True)]
 
-    def link(self, value, source):
-        """A kept array as the Tensor it was; attributes, shapes and constants as they are."""
-        if source.kind == "output":
-            return Tensor.of(value, self)
-        parent = self.parents[source.position] if source.kind == "input" else None
-        if parent is None:
-            return value
-        return parent if isinstance(parent, Tensor) else Tensor.of(value, parent)
+    def link(self, value, source, version):
+        """A kept array as the Tensor it was; what was no Tensor as it is."""
+        parent = self.parents[source.position] if source.kind == "input" else self
+        if isinstance(parent, Tensor) or version is None:
+            return value if version is None else parent
+        tensor = Tensor.of(value, parent)
+        tensor.version = version
+        return tensor
 
     def release(self):
         """Forget what was kept, and the way back."""
         self.saved, self.parents = None, ()
+
+    def __reduce_ex__(self, protocol):
+        raise guards.not_copied(self.primitive.name)
 
 
 def nodes_of(y):
@@ -158,6 +168,8 @@ def backward_steps(y, gy, *, create_graph=False, retain_graph=False, write=False
     while queue:
         node = heapq.heappop(queue)[1]
         gy = cotangents.pop(node)
+        for observer in observers:
+            observer.on_rules(node, gy)
         gradients = node.pull_back(gy, create_graph, write)
         for observer in observers:
             observer.on_backward(node, gy, gradients)

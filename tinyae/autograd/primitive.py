@@ -15,6 +15,7 @@ from tinyae.autograd.tensor import Tensor
 from tinyae.errors import ArgumentError, caller
 from tinyae.formula import Formulated
 
+NO_ARRAYS = {list, tuple, str, np.matrix, np.ma.MaskedArray}  # what NumPy would take, and mean something else by
 DOMAINS = ("real", "nonzero", "positive", "unit", "boolean")
 
 
@@ -23,7 +24,7 @@ class Source(NamedTuple):
 
     kind: str
     name: str
-    position: int | slice | None
+    position: int | None
 
 
 class Plan(NamedTuple):
@@ -40,7 +41,9 @@ class Rule(Formulated):
         super().__init__(function, formula)
         self.primitive, self.function = primitive, function
         self.inputs = tuple(name.lstrip("*") for name in inputs)
-        self.joint = len(inputs) > 1 or inputs[0].startswith("*")
+        self.joint = len(inputs) > 1 or primitive.variadic
+        if not inspect.signature(function).parameters:
+            raise ArgumentError(f"{primitive.name}: a rule's first parameter is the cotangent of the result.", expected="def _(gy, ...)")
         self.cotangent, *self.arguments = inspect.signature(function).parameters
         self.takes_out = "out" in self.arguments
         self.arguments = [name for name in self.arguments if name != "out"]
@@ -76,6 +79,8 @@ class Primitive(Formulated):
             raise ArgumentError(f"primitive {self.name}: unknown domain or input {unknown[0]!r}.", expected=", ".join(DOMAINS))
         if "y" in self.inputs or "out" in self.inputs:
             raise ArgumentError(f"primitive {self.name}: no input may be called y or out.", remedy="rules use these names for the result")
+        if inspect.Parameter.VAR_KEYWORD in kinds.values() or (self.variadic and len(self.inputs) > 1):
+            raise ArgumentError(f"primitive {self.name}: its inputs are named, or they are *arrays alone.", got=f"{self.name}{self.signature}")
 
     def __call__(self, *args, **attributes):
         if self.variadic:
@@ -88,7 +93,7 @@ class Primitive(Formulated):
         for arg in args:
             if isinstance(arg, Tensor):
                 return self.record(args, attributes)
-        y = self.forward(*args, **attributes)
+        y = self.compute(args, attributes)
         # a Python number stays one: as a NumPy float64 it would widen float32 arrays
         return y.item() if type(y) is np.float64 and not any(hasattr(arg, "dtype") for arg in args) else y
 
@@ -108,25 +113,28 @@ class Primitive(Formulated):
             parent = None
             if isinstance(arg, Tensor):
                 array = arg.data
-                dtype = array.dtype
+                dtype = array.dtype if dtype is None or dtype is array.dtype else False
                 if arg.wanted:
                     parent = arg.node or arg
                     mask |= 1 << len(parents)
                 arrays.append(array)
-            elif isinstance(arg, (list, tuple, str)):
-                raise guards.not_an_input(self.name, arg)
             else:
                 arrays.append(arg)
             parents.append(parent)
         if attributes:
             guards.check_attributes(self.name, attributes)
         y = self.compute(arrays, attributes)
-        if y.dtype is not dtype:
-            guards.check_width(self, y, args)
+        if isinstance(y, np.generic):
+            y = np.asarray(y)
+        if getattr(y, "dtype", None) is not dtype:
+            guards.check_result(self, y, args)
         recording, observers = state.switches
-        result = self.link(args, attributes, parents, mask, y) if mask and recording else Tensor.of(y, None)
-        if self.view and isinstance(args[0], Tensor):
-            result.version = args[0].version
+        result = self.link(args, attributes, parents, mask, y) if mask and recording and y.dtype.kind in "fc" else Tensor.of(y, None)
+        if self.view or y is arrays[0] or getattr(y, "base", None) is not None:
+            for arg, array in zip(args, arrays, strict=True):
+                if isinstance(arg, Tensor) and (self.view or np.may_share_memory(y, array)):
+                    result.version = arg.version
+                    break
         for observer in observers:
             observer.on_forward(self, args, attributes, result)
         return result
@@ -152,14 +160,16 @@ class Primitive(Formulated):
         return result
 
     def compute(self, arrays, attributes):
-        """The forward function, its result always an array; errors name the operation and the user's line."""
+        """The forward function on arrays; errors name the operation and the user's line."""
+        for array in arrays:
+            if type(array) in NO_ARRAYS:
+                raise guards.not_an_input(self.name, array)
         try:
             if self.core:
                 guards.check_core(self.core, arrays)
-            y = self.forward(*arrays, **attributes)
+            return self.forward(*arrays, **attributes)
         except (ValueError, IndexError, TypeError, AttributeError) as error:
             raise guards.explained(self, error, arrays, attributes) from error
-        return np.asarray(y) if isinstance(y, np.generic) else y
 
     def vjp(self, *inputs, formula=None):
         """Register a rule for `inputs` (names; "*arrays" for a variadic input).  Several names: it returns a tuple."""
@@ -191,7 +201,7 @@ class Primitive(Formulated):
         if name in self.attributes:
             return Source("attribute", name, None)
         if base in self.inputs:
-            position = slice(None) if self.variadic else self.inputs.index(base)
+            position = None if self.variadic else self.inputs.index(base)
             if not (self.variadic and base == name):
                 return Source("input" if base == name else "shape", name, position)
         known = [*self.inputs, *(f"{n}_shape" for n in self.inputs), "y", *self.attributes, "out"]
@@ -207,7 +217,7 @@ class Primitive(Formulated):
                 plan.sources.extend(source for source in rule.sources if source not in plan.sources)
                 plan.rules.append((rule, positions, [plan.sources.index(source) for source in rule.sources]))
         for position, name in enumerate(self.inputs):
-            if mask & ~served & 1 << position and not self.variadic:
+            if mask & ~served & 1 << position or (self.variadic and not self.rules):
                 raise guards.no_rule(self.name, name)
         self._plans[count, mask] = plan
         return plan

@@ -10,7 +10,8 @@ from tinyae.errors import DtypeError
 class Tensor:
     """An array with a place in the graph.
 
-    data: an array of any backend; lists and Python numbers become float32.  requires_grad: whether a gradient is wanted.
+    data: an array of any backend, which is used as it is (and copied where a gradient is wanted); Python floats become float32.
+    requires_grad: whether a gradient is wanted, of the operations from then on.
     Change the values through `assign` or an optimiser: a graph that still needs the old ones then refuses to run backward.
     What is written straight into `data` is seen under `detect_anomaly` only.
     grad: after `backward()`, the gradient as an array of data's shape and dtype (None before).
@@ -22,6 +23,8 @@ class Tensor:
         if isinstance(data, Tensor):
             raise DtypeError("Tensor: this is a Tensor already.", remedy="use it as it is, or tensor.detach()")
         self.data = as_array(data, dtype)
+        if requires_grad and self.data is data:
+            self.data = array_module(data).array(data)
         self.node = None  # the Node that made it; None for a leaf
         self.requires_grad = requires_grad
         self.grad = None
@@ -92,6 +95,8 @@ class Tensor:
         if self.node is not None:
             rule = "assign: a computed Tensor cannot be overwritten; its inputs would no longer give its value."
             raise guards.computed(rule, self.node.primitive.name, "detach() it, or make a new Tensor")
+        if getattr(value, "node", None) is not None:
+            raise guards.gradient_lost("assign")
         value = raw(value)
         shape = value.shape if hasattr(value, "shape") else np.shape(value)
         if shape not in (self.shape, ()):

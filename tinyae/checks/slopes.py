@@ -58,10 +58,13 @@ def slope(along, scale=1.0):
         rounding = 50 * np.finfo(np.float64).eps * scale / step
         tolerance = AGREEMENT * max(abs(near), abs(far)) + rounding
         # at a kink the two sides bend by the same angle whatever the step; of a smooth function by half of it at half the step
+        sides = (3 * here - 4 * left + far_left) / (2 * step), (4 * right - 3 * here - far_right) / (2 * step)
         if abs(near - far) <= tolerance + BENDING * max(bend, far_bend) and (bend <= tolerance or far_bend > 1.5 * bend):
+            value = (4 * near - far) / 3
             left_out = step**2 * max(abs(near - far), step * bend)  # of the series, in the order of its next term
-            return (4 * near - far) / 3, (4 * near - far) / 3, rounding + left_out
-    sides = (3 * here - 4 * left + far_left) / (2 * step), (4 * right - 3 * here - far_right) / (2 * step)
+            if step == STEPS[-1]:  # where two smooth pieces meet with one slope, the sides know it better
+                left_out += abs(value - sum(sides) / 2)
+            return value, value, rounding + left_out
     return min(sides), max(sides), rounding
 
 

@@ -154,6 +154,9 @@ class Trace:
         finally:
             self._backward = False
 
+    def on_rules(self, node, gy):
+        """The engine says: the rules of a node are about to run."""
+
     def on_sum(self, parent, shape):
         """The engine says: a gradient of `shape` is summed to the parent's shape."""
         self._summed[id(parent)] = shape

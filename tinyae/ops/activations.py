@@ -5,7 +5,7 @@ import math
 from tinyae.autograd import primitive
 from tinyae.backend import array_module
 from tinyae.ops.exponential import exp, log
-from tinyae.ops.selection import clip, minimum
+from tinyae.ops.selection import clip, minimum, where
 
 LOG_2 = math.log(2)
 ROOT = math.sqrt(2 / math.pi)  # of gelu, as is the next
@@ -55,9 +55,9 @@ def relu(x):
     return xp.maximum(x, 0)
 
 
-@relu.vjp("x")
+@relu.vjp("x", formula="gy * (y > 0)")
 def _(gy, y):
-    return gy * (y > 0)
+    return where(y > 0, gy, 0)  # not a product: an infinite gy times 0 is not 0
 
 
 @primitive(kinks="x = 0, where the slope is taken as that of the negative side", analytic=False)
@@ -67,9 +67,9 @@ def leaky_relu(x, *, slope=0.01):
     return xp.maximum(x, 0) + slope * xp.minimum(x, 0)
 
 
-@leaky_relu.vjp("x")
+@leaky_relu.vjp("x", formula="gy * (x > 0) + slope * gy * (x <= 0)")
 def _(gy, x, slope):
-    return gy * (x > 0) + slope * gy * (x <= 0)
+    return where(x > 0, gy, slope * gy)
 
 
 @primitive(formula="maximum(x, 0) + alpha * (exp(minimum(x, 0)) - 1)", kinks="x = 0, where the slope is taken as alpha", analytic=False)
@@ -82,9 +82,9 @@ def elu(x, *, alpha=1.0):
     return xp.maximum(x, 0) + alpha * xp.expm1(xp.minimum(x, 0))
 
 
-@elu.vjp("x")
+@elu.vjp("x", formula="gy * (x > 0) + alpha * gy * exp(x) * (x <= 0)")
 def _(gy, x, alpha):
-    return gy * (x > 0) + alpha * gy * exp(minimum(x, 0)) * (x <= 0)
+    return where(x > 0, gy, alpha * gy * exp(minimum(x, 0)))
 
 
 @primitive(formula="x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x ** 3)))", analytic=False)  # analytic, but sigmoid is computed through |x|

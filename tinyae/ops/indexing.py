@@ -9,7 +9,7 @@ import numpy as np
 from tinyae.autograd import primitive, raw
 from tinyae.backend import array_module
 from tinyae.errors import ArgumentError, DtypeError, caller, show
-from tinyae.ops.shapes import full_slices, reshape
+from tinyae.ops.shapes import axis_of, full_slices, reshape
 
 
 @primitive(view=True)
@@ -74,6 +74,8 @@ def take(x, indices, axis=None):
     """
     if axis is None:
         x, axis = reshape(x, shape=(-1,)), 0
+    if getattr(raw(indices), "dtype", np.dtype(int)).kind not in "iu":
+        raise DtypeError("take: the indices are integers.", got=f"dtype {indices.dtype}", at=show(caller()), remedy="x[mask] for truth values")
     return getitem(x, index=(*full_slices(axis, x), raw(indices)))
 
 
@@ -85,7 +87,8 @@ def sort(x, *, axis=-1):
 
 def top_k(x, k, *, axis=-1):
     """(values, indices) of the k largest entries along `axis`, the largest first; of equals, the first.  The indices are plain integers."""
-    keys = -raw(x)
+    axis, keys = axis_of(axis, x), raw(x)
+    keys = -keys if keys.dtype.kind == "f" else -keys.astype("int64")  # what has no sign would wrap
     if not 0 <= k <= keys.shape[axis]:
         raise ArgumentError("top_k: there are not so many entries.", expected=f"0 <= k <= {keys.shape[axis]}", got=f"k = {k}", at=show(caller()))
     indices = array_module(keys).argsort(keys, axis=axis, kind="stable")[(*full_slices(axis, keys), slice(k))]

@@ -6,7 +6,7 @@ import operator
 from tinyae.autograd import primitive
 from tinyae.backend import array_module
 from tinyae.errors import ArgumentError, caller, show
-from tinyae.ops.shapes import full_slices
+from tinyae.ops.shapes import axis_of, full_slices
 
 
 def first(arrays):
@@ -57,7 +57,7 @@ def split(x, indices_or_sections, axis=0):
     indices_or_sections: how many parts of one length, or a list of the places to cut before.  As NumPy's.
     Raises ArgumentError where so many parts of one length do not exist.
     """
-    n = x.shape[axis]
+    n = x.shape[axis_of(axis, x)]
     cuts = indices_or_sections
     if not hasattr(cuts, "__len__"):
         sections = operator.index(cuts)

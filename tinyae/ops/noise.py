@@ -2,6 +2,7 @@
 
 from tinyae.autograd import primitive
 from tinyae.errors import ArgumentError, ShapeError, caller, show
+from tinyae.ops.selection import where
 
 
 @primitive(formula="x * (noise >= rate) / (1 - rate)")
@@ -24,6 +25,6 @@ def dropout(x, *, noise, rate=0.5):
     return x * (noise >= rate) / (1 - rate)
 
 
-@dropout.vjp("x")
+@dropout.vjp("x", formula="gy * (noise >= rate) / (1 - rate)")
 def _(gy, noise, rate):
-    return gy * (noise >= rate) / (1 - rate)
+    return where(noise >= rate, gy / (1 - rate), 0)

@@ -34,7 +34,9 @@ def setitem(self, index, value):
     """self[index] = value, for a constant only."""
     if self.requires_grad:
         raise guards.part_assigned()
-    self.data[index] = raw(value)
+    if state.recording and getattr(value, "requires_grad", False):
+        raise guards.gradient_lost("assignment")
+    self.data[raw(index)] = raw(value)
     self.touch()
 
 
@@ -43,6 +45,13 @@ def length(self):
     if self.ndim == 0:
         raise TypeError("len() of a Tensor with no axes")
     return self.shape[0]
+
+
+def number(self):
+    """float(self), for a constant only."""
+    if self.requires_grad and state.recording:
+        raise guards.converted()
+    return float(self.item())
 
 
 def refuse(error):
@@ -78,16 +87,16 @@ def transpose(self, *axes):
 
 def swapaxes(self, axis1, axis2):
     """Two axes exchanged."""
-    axes = list(range(self.ndim))
-    axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
+    axes, first, second = list(range(self.ndim)), shapes.axis_of(axis1, self), shapes.axis_of(axis2, self)
+    axes[first], axes[second] = second, first
     return shapes.transpose(self, axes=tuple(axes))
 
 
 def reduction(operation):
     """The method for a reduction along `axis` (None: all; an axis; a tuple)."""
 
-    def reduced(self, axis=None, keepdims=False):
-        return operation(self, axis=axis, keepdims=keepdims)
+    def reduced(self, axis=None, keepdims=False, **attributes):
+        return operation(self, axis=axis, keepdims=keepdims, **attributes)
 
     return reduced
 
@@ -134,7 +143,7 @@ OPERATORS |= {
     "__array__": refuse(lambda: guards.numpy_function("a NumPy function")),
     "__array_ufunc__": numpy_ufunc,
     "__bool__": refuse(guards.truth),
-    "__float__": lambda self: float(self.item()),
+    "__float__": number,
     "__format__": lambda self, spec: format(self.item() if spec else str(self), spec),
     "__getitem__": getitem,
     "__iter__": lambda self: (self[i] for i in range(len(self))),

@@ -6,6 +6,7 @@ from tinyae.autograd import primitive, raw
 from tinyae.backend import array_module
 from tinyae.ops.exponential import sqrt
 from tinyae.ops.joining import concatenate
+from tinyae.ops.selection import where
 from tinyae.ops.shapes import broadcast_to, flip, inverse, reshape
 
 
@@ -99,7 +100,8 @@ def max(x, *, axis=None, keepdims=False):
 
 @max.vjp("x", formula=EQUAL_SHARES)
 def _(gy, x, y, x_shape, axis, keepdims):
-    return spread(gy, x_shape, axis, keepdims) * shares(x, y, axis, keepdims)
+    share = shares(x, y, axis, keepdims)
+    return where(share > 0, spread(gy, x_shape, axis, keepdims) * share, 0)
 
 
 @primitive(formula="min(x, axis=axis, keepdims=keepdims)", kinks="ties, where the smallest entries share equally", analytic=False)
@@ -111,7 +113,8 @@ def min(x, *, axis=None, keepdims=False):
 
 @min.vjp("x", formula=EQUAL_SHARES)
 def _(gy, x, y, x_shape, axis, keepdims):
-    return spread(gy, x_shape, axis, keepdims) * shares(x, y, axis, keepdims)
+    share = shares(x, y, axis, keepdims)
+    return where(share > 0, spread(gy, x_shape, axis, keepdims) * share, 0)
 
 
 def shares(x, y, axis, keepdims):
@@ -182,7 +185,7 @@ def norm(x, *, axis=None, keepdims=False):
 @norm.vjp("x", formula="spread(gy / y, x_shape, axis, keepdims) * x")
 def _(gy, x, y, x_shape, axis, keepdims):
     direction = x / spread(y + (y == 0), x_shape, axis, keepdims)
-    return spread(gy * (y > 0), x_shape, axis, keepdims) * direction
+    return spread(where(y > 0, gy, 0), x_shape, axis, keepdims) * direction
 
 
 @norm.twin

@@ -3,7 +3,7 @@
 Inputs broadcast against each other.
 """
 
-from tinyae.autograd import primitive
+from tinyae.autograd import primitive, raw
 from tinyae.backend import array_module, is_array
 
 
@@ -31,9 +31,9 @@ def sign(x):
     return xp.sign(x)
 
 
-@sign.vjp("x")
+@sign.vjp("x", formula="0 * gy")
 def _(gy):
-    return 0 * gy
+    return array_module(raw(gy)).zeros(gy.shape, gy.dtype)
 
 
 @primitive(formula="minimum(maximum(x, min), max)", kinks="x = min and x = max, where the slope is taken as 1", analytic=False)
@@ -49,9 +49,9 @@ def clip(x, *, min=None, max=None):
     return xp.clip(x, min, max)
 
 
-@clip.vjp("x")
+@clip.vjp("x", formula="gy * (y == x)")
 def _(gy, x, y):
-    return gy * (y == x)
+    return where(y == x, gy, 0)
 
 
 @primitive(kinks="a = b, where each gets half", analytic=False)
@@ -61,14 +61,14 @@ def maximum(a, b):
     return xp.maximum(a, b)
 
 
-@maximum.vjp("a")
+@maximum.vjp("a", formula="gy * (a > b) + gy * (a == b) / 2")
 def _(gy, a, b):
-    return gy * (a > b) + gy * (a == b) / 2
+    return where(a > b, gy, where(a == b, gy / 2, 0))
 
 
-@maximum.vjp("b")
+@maximum.vjp("b", formula="gy * (b > a) + gy * (b == a) / 2")
 def _(gy, a, b):
-    return gy * (b > a) + gy * (b == a) / 2
+    return where(b > a, gy, where(b == a, gy / 2, 0))
 
 
 @primitive(kinks="a = b, where each gets half", analytic=False)
@@ -78,14 +78,14 @@ def minimum(a, b):
     return xp.minimum(a, b)
 
 
-@minimum.vjp("a")
+@minimum.vjp("a", formula="gy * (a < b) + gy * (a == b) / 2")
 def _(gy, a, b):
-    return gy * (a < b) + gy * (a == b) / 2
+    return where(a < b, gy, where(a == b, gy / 2, 0))
 
 
-@minimum.vjp("b")
+@minimum.vjp("b", formula="gy * (b < a) + gy * (b == a) / 2")
 def _(gy, a, b):
-    return gy * (b < a) + gy * (b == a) / 2
+    return where(b < a, gy, where(b == a, gy / 2, 0))
 
 
 @primitive(domain={"condition": "boolean"})

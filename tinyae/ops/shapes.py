@@ -6,7 +6,7 @@ import numpy as np
 
 from tinyae.autograd import primitive
 from tinyae.backend import array_module
-from tinyae.errors import ArgumentError, caller, show
+from tinyae.errors import ArgumentError, ShapeError, caller, show
 
 
 @primitive(view=True)
@@ -158,5 +158,12 @@ def pairs(pad_width, ndim):
 
 
 def full_slices(axis, x):
-    """A full slice for each axis of x before `axis`: what an index along `axis` begins with."""
-    return (slice(None),) * (axis % x.ndim)
+    """A full slice for each axis of x before `axis`: what an index along `axis` begins with.  Raises ShapeError where x has no such axis."""
+    return (slice(None),) * axis_of(axis, x)
+
+
+def axis_of(axis, x):
+    """The number, counted from 0, of an axis of x.  Raises ShapeError where x has no such axis."""
+    if not -x.ndim <= axis < x.ndim:
+        raise ShapeError(f"there is no axis {axis}.", got=f"an array of shape {tuple(x.shape)}", at=show(caller()))
+    return axis % x.ndim
