@@ -160,7 +160,7 @@ def test_a_gaussian_whose_images_hardly_depend_on_z_gets_a_hint(tmp_path, capsys
     assert "--variance" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", [[], ["train"], ["microscope"], ["ops"], ["lesson"]])
+@pytest.mark.parametrize("command", [[], ["train"], ["microscope"], ["ops"], ["check"], ["lesson"]])
 def test_help_explains_and_shows_an_example(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([*command, "--help"])

@@ -75,7 +75,7 @@ def lines_of_code(source):
 
 def test_autograd_is_read_in_one_sitting():
     sources = [path.read_text() for path in (PACKAGE / "autograd").glob("*.py")]
-    assert sum(len(lines_of_code(source)) for source in sources) <= 450
+    assert sum(len(lines_of_code(source)) for source in sources) <= 460
     assert sum(line.strip() != "" for source in sources for line in source.splitlines()) <= 550
 
 

@@ -27,7 +27,7 @@ EVALUATED = 40_000  # examples that the final terms average over; a small test s
 
 
 def main(argv=None):
-    """Run the command line `argv`; returns the exit code: 0, 2 for bad input, 130 after Ctrl-C."""
+    """Run the command line `argv`; returns the exit code: 0, 1 for a failed check, 2 for bad input, 130 after Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
     arguments = parser().parse_args(argv)
     try:
@@ -60,6 +60,7 @@ def parser():
     add.add_argument("name", nargs="?", metavar="NAME", help="show this operation in full (default: a table of all)")
     add.add_argument("--html", type=file, metavar="FILE", help="write the reference of all operations as one page")
     add.set_defaults(run=operations)
+    add_check(commands)
     add = commands.add_parser("lesson", help="run a lesson", epilog="example: tinyae lesson 6 --fast")
     add.add_argument("number", type=whole(0), metavar="N")
     add.add_argument("--fast", action="store_true", help="less training: seconds instead of half a minute")
@@ -101,6 +102,24 @@ def add_train(commands):
     add.add_argument("--backend", default="numpy", choices=BACKENDS, help="default numpy")
     add.add_argument("--out", type=folder, metavar="DIR", help="folder of the run (default: counts up runs/MODEL-DATA-1, -2, ...)")
     add.set_defaults(run=train)
+
+
+def add_check(commands):
+    """The arguments of `tinyae check`."""
+    add = commands.add_parser(
+        "check", help="check the gradients of operations, or of your function", epilog="example: tinyae check softmax, or: tinyae check mine.py::f"
+    )
+    add.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="an operation; or file.py::function, with a function_backward(gy, *inputs) beside it, or of Tensors (default: every operation)",
+    )
+    add.add_argument("--order", type=int, choices=(1, 2), default=2, help="2 checks the gradients of gradients too (default 2)")
+    add.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the inputs (default 0)")
+    add.add_argument("--examples", type=whole(1), default=20, metavar="N", help="calls drawn for each (default 20)")
+    add.add_argument("--mutants", action="store_true", help="check the checks: put every small error into the rules, and list those nobody sees")
+    add.set_defaults(run=check)
 
 
 def defaults():
@@ -242,6 +261,15 @@ def operations(arguments, command):
         print(reference.describe(reference.find(arguments.name), width=min(shutil.get_terminal_size((100, 24)).columns, 100)))
     else:
         reference.print_table()
+
+
+def check(arguments, command):
+    """`tinyae check`: a table of the checks; exit code 1 where one failed."""
+    from tinyae.checks import command as checks
+
+    if arguments.mutants:
+        return checks.check_mutants(arguments.names)
+    return checks.check(arguments.names, order=arguments.order, seed=arguments.seed, examples=arguments.examples)
 
 
 def lesson(arguments, command):

@@ -10,6 +10,7 @@ comparison is one where it holds and zero elsewhere.
 """
 
 import ast
+import functools
 import inspect
 import itertools
 import textwrap
@@ -40,6 +41,13 @@ def formula_of(function):
     `xp.exp(x)` reads exp(x), whatever the array module `xp`.  Returns None where the source is not at hand.
     Raises ValueError where the code has no single expression: then the formula must be stated.
     """
+    formula = _read(function)
+    return None if formula is None else parse(formula)
+
+
+@functools.cache
+def _read(function):
+    """The text of `formula_of`; finding a function's source is slow."""
     try:
         source = textwrap.dedent(inspect.getsource(function))
     except (OSError, TypeError):
@@ -52,7 +60,7 @@ def formula_of(function):
         if isinstance(statement, ast.Assign) and len(statement.targets) == 1 and isinstance(statement.targets[0], ast.Name):
             names[statement.targets[0].id] = substitute(statement.value, names)
         elif isinstance(statement, ast.Return) and statement.value is not None:
-            return substitute(statement.value, names)
+            return text(substitute(statement.value, names))
         else:
             break
     raise ValueError(f"{function.__qualname__}: not a straight line to one return; state its formula=")

@@ -6,7 +6,7 @@ A site is a place in the user's code as `errors.caller` gives it; without one, t
 import numpy as np
 
 from tinyae.backend import array_module, is_array
-from tinyae.errors import BackendError, DtypeError, GraphError, ShapeError, TinyaeError, caller, show
+from tinyae.errors import ArgumentError, BackendError, DtypeError, GraphError, ShapeError, TinyaeError, caller, show
 
 
 def described(value):
@@ -76,6 +76,33 @@ def fixed_input(name, x):
     """A gradient is wanted with respect to a constant."""
     rule = f"{name}: an input does not require a gradient."
     return GraphError(rule, got=repr(x), at=show(caller()), remedy="ta.Tensor(array, requires_grad=True), before y is computed from it")
+
+
+# ---- how a primitive cannot be written
+
+
+def check_primitive(primitive, options, domain, domains):
+    """Raise ArgumentError for a signature that rules cannot be bound to, or for registry data that say nothing."""
+    name, inputs = primitive.name, primitive.inputs
+    unknown = [d for d in domain.values() if d not in domains and not isinstance(d, tuple)] + [n for n in domain if n not in inputs]
+    if unknown:
+        raise ArgumentError(f"primitive {name}: unknown domain or input {unknown[0]!r}.", expected=", ".join(domains))
+    if "y" in inputs or "out" in inputs:
+        raise ArgumentError(f"primitive {name}: no input may be called y or out.", remedy="rules use these names for the result")
+    if options or (primitive.variadic and len(inputs) > 1):
+        raise ArgumentError(f"primitive {name}: its inputs are named, or they are *arrays alone.", got=f"{name}{primitive.signature}")
+
+
+def check_rule(primitive, rule):
+    """Raise ArgumentError for a rule of no input, of an input that has one in another combination, or without a cotangent."""
+    for name in rule.inputs:
+        if name not in primitive.inputs:
+            raise ArgumentError(f"{primitive.name}.vjp: no input is called {name!r}.", expected=", ".join(primitive.inputs))
+    if rule.cotangent is None:
+        raise ArgumentError(f"{primitive.name}: a rule's first parameter is the cotangent of the result.", expected="def _(gy, ...)")
+    for known in primitive.rules:
+        if known.inputs != rule.inputs and set(known.inputs) & set(rule.inputs):
+            raise ArgumentError(f"{primitive.name}.vjp: a rule for {', '.join(known.inputs)} exists already.", got=", ".join(rule.inputs))
 
 
 # ---- what an operation cannot take

@@ -2,6 +2,7 @@
 
 import ast
 import functools
+import operator
 import pathlib
 
 import numpy as np
@@ -55,9 +56,33 @@ def test_what_a_gpu_refuses_is_refused(x, way):
         REFUSED[way](x)
 
 
-def test_numpy_functions_do_not_take_its_arrays(x):
-    with pytest.raises(TypeError):
-        np.exp(x)
+@pytest.mark.parametrize("call", [np.exp, lambda x: np.multiply(x, 2.0), np.add.reduce, lambda x: np.add.at(x, 0, 1.0), np.modf], ids=str)
+def test_numpy_functions_refuse_its_arrays_and_name_the_module_that_has_them(x, call):
+    with pytest.raises(FakeDeviceError, match=r"fake device: np\.\w+ of an array on the device.(?s:.*)ta.backend.array_module\(x\)(?s:.*)ta.ops"):
+        call(x)
+
+
+def test_a_numpy_function_with_a_host_array_names_that(x):
+    for call in (lambda: np.maximum(np.ones(3), x), lambda: np.exp(np.ones(3), out=x), lambda: np.ones((2, 3)).__iadd__(x)):
+        with pytest.raises(FakeDeviceError):
+            call()
+
+
+@pytest.mark.parametrize("name", "add sub mul truediv floordiv mod pow lt le gt ge eq ne".split())
+def test_a_number_of_numpy_on_the_left_of_an_operator_is_a_number(name):
+    calculate, values = getattr(operator, name), np.array([1.0, 2.0, 5.0], np.float32)
+    for number in (np.float64(2), np.float32(3)):
+        result = calculate(number, FakeArray(values))
+        assert isinstance(result, FakeArray)
+        assert result.dtype == calculate(number, values).dtype
+        assert (result.get() == calculate(number, values)).all()
+
+
+def test_a_whole_number_of_numpy_on_the_left_of_a_bitwise_operator_is_a_number():
+    values = np.array([1, 2, 5])
+    for name in "and_ or_ xor lshift rshift".split():
+        calculate = getattr(operator, name)
+        assert (calculate(np.int64(6), FakeArray(values)).get() == calculate(np.int64(6), values)).all()
 
 
 def test_the_refusal_says_what_to_do_instead(x):

@@ -10,7 +10,9 @@ import pytest
 
 import tinyae as ta
 from tinyae import ops
+from tinyae.errors import DtypeError
 from tinyae.microscope import ledger
+from tinyae.microscope.ledger import FOR_GRADIENT, KINDS
 
 
 def dense_vae_loss():
@@ -69,8 +71,38 @@ def test_memory_is_counted_once_and_a_view_counts_whole():
 
 def test_the_table_reads_as_text():
     x = ta.Tensor(np.ones((2, 3)), requires_grad=True)
-    assert str(ledger(ops.exp(x))).splitlines()[-1].endswith("kept in all")
-    assert "48 bytes  2x3  result  exp: y" in str(ledger(ops.exp(x)))
+    lines = str(ledger(ops.exp(x))).splitlines()
+    assert lines[0].startswith("48 bytes  2x3  result  exp: y ")
+    assert lines[2].endswith("kept in all")
+    assert lines[3:6] == ["", f"result: {KINDS['result']}", f"leaf: {KINDS['leaf']}"]
+    assert lines[6].startswith(f"{FOR_GRADIENT}: no rule needs its values")
+    assert len(lines) == 7
+    assert str(ledger(x)) == "0 bytes      kept in all"
+
+
+def test_a_part_says_of_what_and_the_words_of_the_table_are_explained():
+    x = ta.Tensor(np.ones((1400, 64)), requires_grad=True)
+    table = str(ledger(x[:10] * x[:10]))
+    assert "10x64 (view of 1400x64)" in table
+    assert "\nview of: a part of a larger array" in table
+    assert "\n0 bytes: memory that a row above has counted" in table
+    table = str(ledger(ops.exp(ta.Tensor(np.ones((2, 3)), requires_grad=True).T * 2.0)))
+    assert "view of" not in table  # a transpose is the whole array
+
+
+def test_terms_are_taken_for_their_loss_and_a_model_gives_its_parameters_names():
+    model = ta.models.VAE(6, 2, (4,), rng=ta.rng(0))
+    terms = model.loss(np.full((3, 6), 0.5, np.float32), rng=ta.rng(1))
+    assert ledger(terms) == ledger(terms.loss)
+    assert all(row.parameter is None for row in ledger(terms))
+    named = {row.parameter for row in ledger(terms, model)} - {None}
+    assert named == set(dict(model.named_parameters()))
+    assert "  linear: weight, decoder.0.weight  " in str(ledger(terms, model))
+
+
+def test_what_has_no_graph_is_refused():
+    with pytest.raises(DtypeError, match="expected  a Tensor, or terms with a loss\n  got       ndarray"):
+        ledger(np.ones(3))
 
 
 def test_a_thousand_steps_do_not_grow_the_process_without_the_garbage_collector():

@@ -4,8 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
+from oracles import ORACLES
 
 import tinyae as ta
+from tinyae import formula as formulas
 from tinyae import ops
 from tinyae.backend import to_device, to_numpy
 from tinyae.checks import gradcheck
@@ -63,6 +65,19 @@ def test_a_constant_image_shares_every_gradient(rng):
     x = ta.Tensor(np.full((1, 1, 4, 4), -2.0), requires_grad=True)
     ops.max_pool2d(x, kernel_size=2).sum().backward()
     assert (x.grad == 0.25).all()
+
+
+@pytest.mark.parametrize(
+    ("pool", "size", "geometry"),
+    [(ops.max_pool1d, (6,), {"kernel_size": 3, "stride": 2}), (ops.max_pool2d, (5, 4), {"kernel_size": (3, 2), "stride": (1, 2)})],
+)
+def test_the_formula_of_the_rule_shares_too_where_entries_tie(pool, size, geometry, rng):
+    x = ta.Tensor(rng.integers(0, 2, size=(2, 2, *size)).astype(float), requires_grad=True)
+    y = pool(x, **geometry)
+    gy = rng.normal(size=y.shape)
+    y.backward(gy)
+    found = formulas.evaluate(pool.rules[0].formula, ORACLES | geometry | {"x": x.data, "y": y.data, "gy": gy}, x.shape)
+    np.testing.assert_allclose(found, x.grad, rtol=1e-12, atol=1e-14)
 
 
 def test_average_pooling_is_convolution_with_a_constant_kernel(rng):

@@ -7,6 +7,7 @@ import scipy.special
 from hypothesis import given
 
 import tinyae as ta
+from tinyae import formula as formulas
 from tinyae import ops
 from tinyae.checks import GradientError, gradcheck, strategies
 from tinyae.errors import ShapeError
@@ -65,6 +66,15 @@ def test_steps_at_their_edges():
     assert ops.sign_straight_through(np.array([-2.0, -0.0, 0.0, 1e-300])).tolist() == [-1, 1, 1, 1]
     assert ops.one_hot_straight_through(np.array([[1.0, 3.0, 3.0], [2.0, 0.0, 1.0]])).tolist() == [[0, 1, 0], [1, 0, 0]]
     assert ops.one_hot_straight_through(np.array([[1.0, 3.0, 3.0], [2.0, 0.0, 1.0]]), axis=0).tolist() == [[0, 1, 1], [1, 0, 0]]
+
+
+@pytest.mark.parametrize("logits", [[1.0, 2.0, 2.0, 0.0], [3.0, 3.0, 3.0, 3.0], [0.0, -1.0, 0.0, -1.0]])
+def test_the_formula_of_one_hot_gives_a_tie_to_the_first_as_the_code_does(logits):
+    logits = np.array([logits, logits[::-1]])
+    one_hot = ops.one_hot_straight_through
+    found = formulas.evaluate(one_hot.formula, {"logits": logits, "axis": -1}, logits.shape)
+    assert found.tolist() == one_hot(logits).tolist()
+    assert (found.sum(axis=-1) == 1).all()
 
 
 def test_the_gradient_of_sign_stops_beyond_one():

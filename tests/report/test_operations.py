@@ -28,7 +28,9 @@ def test_every_primitive_stands_on_the_page_with_its_value_its_rules_and_its_sou
     for name, primitive in ta.ops.registry.items():
         article = re.search(rf'<article id="{name}".*?</article>', source, re.DOTALL).group()
         shown = Page(article)
-        assert len(shown.all("math")) == 1 + sum(len(reference.typeset.rule_equations(rule)) for rule in primitive.rules)
+        equations = 1 + sum(len(reference.typeset.rule_equations(rule)) for rule in primitive.rules)
+        assert [a.get("class") for a in shown.all("div")].count("formula") == equations
+        assert len(shown.all("math")) >= equations
         assert f"def {name}(" in shown.text
         assert shown.text.count(f"@{name}.vjp(") == len(primitive.rules)
         assert primitive.kinks is None or primitive.kinks in shown.text
@@ -63,6 +65,10 @@ def test_the_page_says_its_language_and_title_and_its_headings_nest(page):
 def test_a_docstring_becomes_paragraphs_code_and_blocks_and_nothing_in_it_becomes_a_tag():
     assert reference.blocks("One `x`.\n\n    a  b\n    c\n\nTwo.") == [("p", "One `x`."), ("pre", "a  b\nc"), ("p", "Two.")]
     assert str(reference.code("`x<y>` & <b>")) == "<code>x&lt;y&gt;</code> &amp; &lt;b&gt;"
+    assert str(reference.code("what comes *before* it; `2*x*y`, 2 * x * y, *arrays, a*b*c")) == (
+        "what comes <em>before</em> it; <code>2*x*y</code>, 2 * x * y, *arrays, a*b*c"
+    )
+    assert reference.blocks("What:\n1. one\n   and on\n2. two") == [("p", "What:"), ("p", "1. one\n   and on"), ("p", "2. two")]
 
 
 def test_what_a_rule_keeps_is_what_its_signature_names():
@@ -76,13 +82,81 @@ def test_words_that_are_no_notation_are_explained():
     assert reference.find("exp").words == {}
 
 
+def test_helpers_that_formulas_and_docstrings_name_are_there_with_their_docstrings(page, capsys):
+    words = reference.find("batch_norm").words
+    assert {name.partition("(")[0] for name in words} == {
+        "channel_mean",
+        "channel_sum",
+        "by_channel",
+        "standardised",
+        "standardise",
+        "standardise_vjp",
+    }
+    article = re.search('<article id="batch_norm".*?</article>', page[0], re.DOTALL).group()
+    assert main(["ops", "batch_norm"]) == 0
+    printed = capsys.readouterr().out
+    for text in (article[: article.index("<details>")], printed):
+        assert "standardise_vjp(gn, n, scale, average)" in text
+        assert "3. x_i reaches the loss directly" in text
+    assert "<p>3. x_i" in article  # a step of a derivation stands on its own
+    assert "\n    3. x_i" in printed
+
+
+def test_letters_of_formulas_are_named_with_the_operation(page):
+    article = Page(re.search('<article id="conv2d_weight".*?</article>', page[0], re.DOTALL).group()).text
+    assert re.search(r"g\s+gy;\s+S\s+stride;\s+P\s+padding;\s+D\s+dilation", article)
+
+
+def test_the_constants_of_a_file_are_written_out_in_a_twin():
+    assert reference.find("gelu").twin == "x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x ** 3)))"
+    assert not [o.twin for group in reference.operations().values() for o in group if re.search(r"\b[A-Z_]{3,}\b", o.twin or "")]
+
+
+def test_shapes_are_stated_only_where_one_line_can_say_them(page):
+    for name in "outer contract upsample_nearest diagonal concatenate stack".split():
+        assert reference.find(name).shapes is None
+        assert "shapes    " not in reference.describe(reference.find(name))
+        article = re.search(f'<article id="{name}".*?</article>', page[0], re.DOTALL).group()
+        assert "any shape" not in article
+        assert "shapes that broadcast" not in article
+    assert reference.find("exp").shapes == "any shape"
+    assert reference.find("add").shapes == "shapes that broadcast"
+    assert reference.find("tril").shapes == "(n,m)->(n,m)"
+
+
 def test_one_operation_is_shown_in_full_within_the_width():
     text = reference.describe(reference.find("softmax"), width=60)
     assert text.startswith("softmax(x, *, axis=-1)\ntinyae/ops/softmax.py:")
     for part in ("y[i] = exp(x[i]) / sum(exp(x[j]), over=j)", "keeps", "inputs        x real", "kinks         none", "twin"):
         assert part in text
-    assert max(len(line) for line in text[text.index("value") :].splitlines()) <= 60
     assert "the rule is not the derivative, on purpose" in reference.describe(reference.find("straight_through"))
+
+
+@pytest.mark.parametrize("name", sorted([*ta.ops.registry, *reference.operations()]))
+def test_what_is_shown_of_an_operation_or_a_file_fits_a_terminal_of_60_columns(name):
+    lines = reference.describe(reference.find(name), width=60).splitlines()
+    kept = [line for line in lines if line.startswith("    ") and "  " in line.strip()]  # an indented paragraph keeps its lines
+    assert [line for line in lines if len(line) > 60 and line not in kept] == []
+
+
+def test_a_file_is_shown_as_the_list_of_its_operations(capsys):
+    assert main(["ops", "convolution"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("tinyae/ops/convolution.py\n\nConvolution and its two companions.")
+    names = [o.name for o in reference.operations()["convolution"]]
+    assert [line.split()[0] for line in text.splitlines() if line.startswith("conv")] == names
+    assert "(n,c,h,w), (o,c,k,l), (o) -> (n,o,i,j)" in text
+    assert reference.find("softmax").name == "softmax"  # the operation goes before the file of its name
+    assert isinstance(reference.find("softmax"), reference.Operation)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_standard_output_that_takes_no_more_is_one_line():
+    with open("/dev/full", "w") as full:
+        process = subprocess.run([sys.executable, "-m", "tinyae", "ops"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert process.returncode == 2
+    (line,) = process.stderr.splitlines()
+    assert line.startswith("tinyae: standard output: it cannot be written. (got: ")
 
 
 def test_the_line_number_is_that_of_the_source():
@@ -103,9 +177,10 @@ def test_piped_output_is_a_plain_line_for_each_operation(capsys):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-def test_a_terminal_of_80_columns_shows_a_table_that_fits():
+@pytest.mark.parametrize("columns", [80, 60])
+def test_a_terminal_shows_a_table_that_fits_and_loses_nothing(columns):
     ours, theirs = pty.openpty()
-    process = subprocess.Popen([sys.executable, "-m", "tinyae", "ops"], stdout=theirs, env=os.environ | {"COLUMNS": "80", "TERM": "xterm"})
+    process = subprocess.Popen([sys.executable, "-m", "tinyae", "ops"], stdout=theirs, env=os.environ | {"COLUMNS": str(columns), "TERM": "xterm"})
     os.close(theirs)
     shown = b""
     try:
@@ -116,7 +191,13 @@ def test_a_terminal_of_80_columns_shows_a_table_that_fits():
     os.close(ours)
     assert process.wait() == 0
     lines = re.sub(r"\x1b\[[\d;]*m", "", shown.decode()).splitlines()
-    assert max(map(len, lines)) <= 80
+    assert max(map(len, lines)) <= columns
+    assert lines[0].split() == ["operation", "formula,", "and", "shapes", "special"]
+    assert "\N{HORIZONTAL ELLIPSIS}" not in "".join(lines)
+    middle = "".join(line[lines[0].index("formula") : lines[0].index("special")] for line in lines)
+    for o in (o for group in reference.operations().values() for o in group):
+        assert "".join(o.formula.split()) in "".join(middle.split())
+        assert not (o.shapes or "").startswith("(") or o.shapes in "".join(middle.split())
     first = {line.split()[0] for line in lines if line.strip()}
     assert set(ta.ops.registry) | {"activations"} <= first
 

@@ -122,6 +122,45 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_link_stays_and_the_file_that_it_leads_to_is_written(tmp_path):
+    (tmp_path / "there").mkdir()
+    target, link = tmp_path / "there" / "target", tmp_path / "link"
+    target.write_text("old")
+    link.symlink_to("there/target")
+    for content in ("new", "made anew"):
+        training_files.write_atomic(link, content)
+        assert link.is_symlink()
+        assert target.read_text() == content
+        target.unlink()
+    assert [p.name for p in tmp_path.iterdir()] == ["there", "link"] or [p.name for p in tmp_path.iterdir()] == ["link", "there"]
+
+
+def test_what_is_no_file_is_written_straight_to_and_stays_what_it_is(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        training_files.write_atomic(pipe, "through")
+        assert os.read(reader, 100) == b"through"
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+@pytest.mark.parametrize("path", ["folder", "nowhere/file", "x" * 300, "loop"])
+def test_what_cannot_be_written_is_named_and_no_temporary_file_is(path, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(RunError) as caught:
+        training_files.write_atomic(tmp_path / path, "text")
+    rule, reason = str(caught.value).splitlines()
+    assert rule == f"{tmp_path / path}: it cannot be written."
+    assert reason.startswith("  got ")
+    assert str(tmp_path) not in reason
+    assert len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_folder_that_holds_a_run_or_cannot_be_made_is_refused(tmp_path):
     Run(tmp_path / "run", "vae", {})
     with pytest.raises(RunError, match="holds a run already"):
@@ -211,7 +250,7 @@ def test_a_step_on_the_device_waits_for_nothing_and_its_launches_are_counted():
             adam.step()
             launches.append(counters.launches)
             assert (counters.copies_to_host, counters.copies_to_device, counters.synchronisations) == (0, 0, 0)
-            assert launches == [35, 89, 100], step  # after the forward pass, the backward pass, the optimiser
+            assert launches == [34, 87, 98], step  # after the forward pass, the backward pass, the optimiser
 
 
 def test_numpy_and_the_device_train_to_the_same_weights():

@@ -42,9 +42,7 @@ class Rule(Formulated):
         self.primitive, self.function = primitive, function
         self.inputs = tuple(name.lstrip("*") for name in inputs)
         self.joint = len(inputs) > 1 or primitive.variadic
-        if not inspect.signature(function).parameters:
-            raise ArgumentError(f"{primitive.name}: a rule's first parameter is the cotangent of the result.", expected="def _(gy, ...)")
-        self.cotangent, *self.arguments = inspect.signature(function).parameters
+        self.cotangent, *self.arguments = inspect.signature(function).parameters or [None]
         self.takes_out = "out" in self.arguments
         self.arguments = [name for name in self.arguments if name != "out"]
         self.sources = [primitive.source(name, self) for name in self.arguments]
@@ -73,14 +71,7 @@ class Primitive(Formulated):
         self.core = guards.core_axes(shapes)
         self.domain = {name: (domain or {}).get(name, "real") for name in self.inputs}
         self.composed, self.rules, self._plans = None, [], {}
-        if unknown := [d for d in self.domain.values() if d not in DOMAINS and not isinstance(d, tuple)] + [
-            n for n in domain or {} if n not in self.inputs
-        ]:
-            raise ArgumentError(f"primitive {self.name}: unknown domain or input {unknown[0]!r}.", expected=", ".join(DOMAINS))
-        if "y" in self.inputs or "out" in self.inputs:
-            raise ArgumentError(f"primitive {self.name}: no input may be called y or out.", remedy="rules use these names for the result")
-        if inspect.Parameter.VAR_KEYWORD in kinds.values() or (self.variadic and len(self.inputs) > 1):
-            raise ArgumentError(f"primitive {self.name}: its inputs are named, or they are *arrays alone.", got=f"{self.name}{self.signature}")
+        guards.check_primitive(self, inspect.Parameter.VAR_KEYWORD in kinds.values(), domain or {}, DOMAINS)
 
     def __call__(self, *args, **attributes):
         if self.variadic:
@@ -173,15 +164,10 @@ class Primitive(Formulated):
 
     def vjp(self, *inputs, formula=None):
         """Register a rule for `inputs` (names; "*arrays" for a variadic input).  Several names: it returns a tuple."""
-        for name in inputs:
-            if name.lstrip("*") not in self.inputs:
-                raise ArgumentError(f"{self.name}.vjp: no input is called {name!r}.", expected=", ".join(self.inputs))
 
         def register(function):
             rule = Rule(self, inputs, function, formula)
-            for known in self.rules:
-                if known.inputs != rule.inputs and set(known.inputs) & set(rule.inputs):
-                    raise ArgumentError(f"{self.name}.vjp: a rule for {', '.join(known.inputs)} exists already.", got=", ".join(rule.inputs))
+            guards.check_rule(self, rule)
             self.rules[:] = [known for known in self.rules if known.inputs != rule.inputs] + [rule]  # a cell may be run again
             self._plans.clear()
             return function

@@ -3,8 +3,20 @@
 import importlib
 
 from tinyae.checks.gradcheck import GradientError, Report, assert_gradients, gradcheck
+from tinyae.checks.semcheck import Semantics, SemanticsError, assert_semantics, semcheck
 
-__all__ = ["GradientError", "Report", "assert_gradients", "fake_device", "gradcheck", "strategies"]
+__all__ = [
+    "GradientError",
+    "Report",
+    "Semantics",
+    "SemanticsError",
+    "assert_gradients",
+    "assert_semantics",
+    "fake_device",
+    "gradcheck",
+    "semcheck",
+    "strategies",
+]
 
 
 def __getattr__(name):

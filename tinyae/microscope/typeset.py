@@ -1,14 +1,14 @@
-r"""Formulas as LaTeX and MathML, typeset from the expressions that the code itself returns.
+r"""Formulas as LaTeX, typeset from the expressions that the code itself returns.
 
 Parentheses come from precedence alone, so what is printed means what is computed.
 """
 
 import ast
-import functools
+import copy
 import re
-from xml.etree import ElementTree
 
 from tinyae.formula import substitute
+from tinyae.microscope.rewriting import Deviations, chain, factors, product
 
 # How tightly a piece of LaTeX holds together, loosest first.  BIG is a sum sign or a prefix such as log, SLASH is a / b on one line.
 LOOSE, ADD, NEGATE, BIG, SLASH, MATMUL, MULTIPLY, POWER, ATOM = range(9)
@@ -16,8 +16,12 @@ LOOSE, ADD, NEGATE, BIG, SLASH, MATMUL, MULTIPLY, POWER, ATOM = range(9)
 NAMES = {
     "mean": r"\mu",
     "log_variance": r"\log\sigma^2",
+    "variance": r"\sigma^2",
+    "standard_deviation": r"\sigma",
     "prior_mean": r"\mu_{p}",
     "prior_log_variance": r"\log\sigma_{p}^2",
+    "prior_variance": r"\sigma_{p}^2",
+    "prior_standard_deviation": r"\sigma_{p}",
     "noise": r"\varepsilon",
     "logits": "a",
     "weight": "W",
@@ -26,38 +30,60 @@ NAMES = {
     "gy": r"\bar{y}",
     "gz": r"\bar{z}",
     "eps": r"\epsilon",
+    "stride": "S",
+    "dilation": "D",
+    "padding": "P",
+    "kernel_size": "K",
 } | {greek: rf"\{greek}" for greek in "alpha beta gamma delta kappa rho tau pi".split()}
 PREFIXES = {name: rf"\{name}" for name in "log sin cos tan sinh cosh tanh arcsin arccos arctan det".split()}  # log(x)^2 would be read in two ways
-FUNCTIONS = PREFIXES | {"sigmoid": r"\sigma", "maximum": r"\max", "minimum": r"\min"}
+FUNCTIONS = PREFIXES | {"maximum": r"\max", "minimum": r"\min"}
 BIG_SIGNS = {"sum": r"\sum", "prod": r"\prod", "max": r"\max", "min": r"\min"}
 FENCES = {"abs": ("|", "|"), "norm": (r"\|", r"\|"), "floor": (r"\lfloor", r"\rfloor"), "ceil": (r"\lceil", r"\rceil")}
-SHORT = ("spread", "standardised", "unbroadcast")  # shown with their first argument; the others say how it is done
+SHORT = ("spread", "standardised", "unbroadcast", "on_diagonal", "by_channel")  # shown with their first argument; the others say how it is done
 REWRITTEN = {  # a function of a and b that a textbook writes with signs
     "log1p": "log(1 + a)", "expm1": "exp(a) - 1", "logaddexp": "log(exp(a) + exp(b))", "square": "a ** 2", "reciprocal": "1 / a",
     "add": "a + b", "subtract": "a - b", "multiply": "a * b", "divide": "a / b", "negative": "-a", "power": "a ** b", "matmul": "a @ b",
 }  # fmt: skip
 CONNECTIVES = {ast.BitAnd: r"\text{ and }", ast.BitOr: r"\text{ or }"}
 RELATIONS = {ast.Gt: ">", ast.GtE: r"\geq", ast.Lt: "<", ast.LtE: r"\leq", ast.Eq: "=", ast.NotEq: r"\neq"}
-OVERLINE = "\N{HORIZONTAL BAR}"  # what latex2mathml puts above an \\overline
 AXES = {"-1": "j", "0": "n", "None": ""}  # the index of a sum over the last axis, over the examples, over all
 
 
 def to_latex(expression):
     """The LaTeX of a formula: an ast expression over our operations, or an assignment in index notation, as `primitive.formula` gives."""
-    return _Typesetter().set(expression)[0]
+    return _Typesetter().set(Deviations().visit(copy.deepcopy(expression)))[0]
 
 
 def value_equation(primitive):
     """The LaTeX of an operation's value, y = f(x)."""
     output = primitive.rules[0].cotangent.removeprefix("g") if primitive.rules else "y"
-    return _equation(to_latex(ast.Name(output)), primitive.formula)
+    output = "y" if "gy" in primitive.inputs else output
+    return _equation(to_latex(ast.Name(output)), renamed(primitive, primitive.formula))
+
+
+def renamed(primitive, formula, cotangent=None):
+    """A formula in which an input that is itself a cotangent, gy, is called g, so that the cotangent of the result may be gy."""
+    if "gy" not in primitive.inputs:
+        return formula
+    return substitute(formula, {"gy": ast.Name("g", ast.Load()), cotangent: ast.Name("gy", ast.Load())})
 
 
 def rule_equations(rule):
     """The LaTeX of a rule: a list with an equation for the gradient of each input, or one for all where they are not apart."""
-    if isinstance(rule.formula, ast.Tuple) and len(rule.formula.elts) == len(rule.inputs):
-        return [_equation(bar(name), formula) for name, formula in zip(rule.inputs, rule.formula.elts, strict=True)]
-    return [_equation(r",\,".join(map(bar, rule.inputs)), rule.formula)]
+    formula = renamed(rule.primitive, rule.formula, rule.cotangent)
+    bars = [bar("g" if name == "gy" else name) for name in rule.inputs]
+    if isinstance(formula, ast.Tuple) and len(formula.elts) == len(rule.inputs):
+        return [_equation(*sides) for sides in zip(bars, formula.elts, strict=True)]
+    return [_equation(r",\,".join(bars), formula)]
+
+
+def letters(primitive):
+    """(LaTeX, name) for each input and argument that the formulas of an operation call otherwise than its code does."""
+    formulas = [primitive.formula, *(rule.formula for rule in primitive.rules)]
+    used = {node.id for formula in formulas for node in ast.walk(formula) if isinstance(node, ast.Name)}
+    named = [name for name in (*primitive.inputs, *primitive.attributes) if name in used]
+    found = [("g" if name == "gy" else NAMES[name], name) for name in named if NAMES.get(name, rf"\{name}") != rf"\{name}"]
+    return found + ([(r"\hat{x}", "standardised(x)")] if "standardised" in used else [])
 
 
 def _equation(left, formula):
@@ -73,28 +99,16 @@ def bar(name):
     return rf"\bar{{{latex}}}" if len(latex) == 1 or latex.strip("\\").isalpha() else rf"\overline{{{latex}}}"
 
 
-def to_mathml(latex, display=False):
-    """The MathML element of a piece of LaTeX, for a page that needs no script."""
-    from latex2mathml.converter import convert
-
-    spaced = latex.replace(r"\log\sigma", r"\log\,\sigma")
-    element = convert(spaced, display="block" if display else "inline")
-    tree = ElementTree.fromstring(element.replace(' xmlns="http://www.w3.org/1998/Math/MathML"', ""))
-    for mover in tree.iter("mover"):
-        if mover[1].text == OVERLINE:  # few fonts have a bar that grows, so it is drawn
-            mover.remove(mover[1])
-            mover.tag, mover.attrib = "mrow", {"style": "border-top: 0.07em solid; padding-top: 0.1em"}
-    for element in tree.iter("mtd"):  # the cases of a function
-        element.set("style", "text-align: left")
-    for element in tree.iter():
-        if element.attrib.pop("mathvariant", None) == "bold":  # an attribute that browsers have dropped
-            element.set("style", "font-weight: bold")
-    return ElementTree.tostring(tree, encoding="unicode")
-
-
 def has_notation(name):
     """Whether a function is printed with signs, not by its name."""
-    return name in {*FUNCTIONS, *BIG_SIGNS, *FENCES, *REWRITTEN} or hasattr(_Typesetter, f"call_{name}")
+    return name in {*FUNCTIONS, *BIG_SIGNS, *FENCES, *REWRITTEN} or (hasattr(_Typesetter, f"call_{name}") and name not in SHORT)
+
+
+def is_elementwise(formula):
+    """Whether a formula treats every entry alone, so that it holds for arrays of any shape."""
+    known = {*FUNCTIONS, *REWRITTEN, "abs", "floor", "ceil", "exp", "sqrt", "where", "sign", "round", "sigmoid"} - {"det", "matmul"}
+    called = {ast.unparse(node.func) for node in ast.walk(formula) if isinstance(node, ast.Call)}
+    return isinstance(formula, ast.expr) and called <= known and not any(isinstance(node, ast.MatMult) for node in ast.walk(formula))
 
 
 class _Typesetter:
@@ -119,7 +133,8 @@ class _Typesetter:
 
     def Name(self, node):
         if node.id in NAMES:
-            return NAMES[node.id], BIG if node.id == "log_variance" else ATOM
+            latex = NAMES[node.id]
+            return latex, BIG if latex.startswith(r"\log") else POWER if latex.endswith("^2") else ATOM
         if node.id[0] == "g" and node.id[1:] in NAMES:
             return bar(node.id[1:]), ATOM
         if node.id.endswith("_shape"):
@@ -205,15 +220,15 @@ class _Typesetter:
 
     def MatMult(self, left, right):
         first, second = self.part(left, POWER, also=(MATMUL,)), self.part(right, POWER, also=(MATMUL,))
-        return rf"{first}\,{second}", MATMUL
+        return rf"{first} @ {second}", MATMUL
 
     def Div(self, left, right):
         if self.inline:
             over = self.part(left, MULTIPLY, also=(NEGATE,))
             return f"{over} / {self.part(right, POWER)}", _signed(over, SLASH)
-        if any(isinstance(factor.op, ast.Div) for factor in _chain(left)):  # a / b * c / d is one fraction
-            over, under = _factors(ast.BinOp(left, ast.Div(), right))
-            left, right = _product(over), _product(under)
+        if any(isinstance(factor.op, ast.Div) for factor in chain(left)):  # a / b * c / d is one fraction
+            over, under = factors(ast.BinOp(left, ast.Div(), right))
+            left, right = product(over), product(under)
         over, level = self.set(left)
         if over.startswith(r"\sum") and isinstance(right, ast.Constant):
             return rf"\frac{{1}}{{{right.value}}}\,{over}", BIG
@@ -255,6 +270,8 @@ class _Typesetter:
     def named(self, name, arguments, keywords):
         """A function by its name, f_axis(x, y, key = value)."""
         given = {k.arg: k.value for k in keywords if k.arg != "keepdims"}
+        if name == "diagonal" and [ast.unparse(value) for value in given.values()] == ["-2", "-1"]:
+            given = {}  # that of a matrix
         index = self.axis(given.pop("axis")) if "axis" in given else ""
         inside = [self.part(argument, LOOSE) for argument in arguments]
         for key, value in given.items():
@@ -276,7 +293,10 @@ class _Typesetter:
         return f"{{{self.part(x, ATOM)}}}^{{-1}}", POWER
 
     def call_solve(self, a, b):
-        return rf"{self.call_inv(a)[0]}\,{self.part(b, POWER)}", MATMUL
+        return rf"{self.call_inv(a)[0]} @ {self.part(b, POWER)}", MATMUL
+
+    def call_standardised(self, x, *how):
+        return rf"\hat{{{self.set(x)[0]}}}", ATOM
 
     def call_tuple(self, x):
         return self.set(x)
@@ -325,33 +345,11 @@ def _signed(latex, level):
     return NEGATE if latex.startswith("-") else level
 
 
-def _chain(node):
-    """The products and quotients that follow each other from the left, the last one first."""
-    while isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Div)):
-        yield node
-        node = node.left
-
-
-def _factors(node):
-    """The factors of such a chain above and below the fraction's line."""
-    over, under = [], []
-    for part in _chain(node):
-        (over if isinstance(part.op, ast.Mult) else under).insert(0, part.right)
-        first = part.left
-    return [first, *over], under
-
-
-def _product(factors):
-    """The product of some factors, numbers first."""
-    factors = sorted(factors, key=lambda factor: not isinstance(factor, ast.Constant))
-    return functools.reduce(lambda a, b: ast.BinOp(a, ast.Mult(), b), factors)
-
-
 def _is_new_axis(node):
     return isinstance(node, ast.Constant) and node.value in (None, ...)
 
 
 def _words(text):
     """Upright text; what LaTeX would take as a command is made harmless."""
-    harmless = re.sub(r"[\\{}$%&#^~_]", " ", text)
+    harmless = re.sub(r"[\\{}$%&#^~]", " ", text).replace("_", r"\_")
     return "<".join(rf"\text{{{part}}}" for part in harmless.split("<"))

@@ -87,7 +87,7 @@ def power(a, b):
 
 @power.vjp("a", formula="gy * b * a ** (b - 1)")
 def _(gy, a, b):
-    return gy * b * a ** (b - (b != 0))  # 0, not 0 times infinity, where a and b are 0
+    return gy * (b * a ** (b - (b != 0)))  # 0, not 0 times infinity, where a and b are 0, or gy b overflows
 
 
 @power.vjp("b")

@@ -24,7 +24,7 @@ def bce_with_logits(logits, x):
     Kingma & Welling 2014, appendix C.1.
     """
     xp = array_module(logits)
-    return (xp.maximum(logits, 0) - x * logits + xp.log(1 + xp.exp(-xp.abs(logits)))).sum(axis=-1)
+    return (xp.maximum(logits, 0) - x * logits + xp.log1p(xp.exp(-xp.abs(logits)))).sum(axis=-1)
 
 
 @bce_with_logits.vjp("logits")
@@ -125,22 +125,24 @@ def gaussian_nll(mean, log_variance, x):
 
     mean, log_variance, x: (..., D); log_variance may be one number.  Returns (...,).  Kingma & Welling 2014, appendix C.2.
     """
-    return (LOG_2_PI + log_variance + (x - mean) ** 2 / exp(log_variance)).sum(axis=-1) / 2
+    distance = (x - mean) * exp(-log_variance / 2)  # in standard deviations: its square overflows only where the result does
+    return (LOG_2_PI + log_variance + distance**2).sum(axis=-1) / 2
 
 
 @gaussian_nll.vjp("mean")
 def _(gy, mean, log_variance, x):
-    return gy[..., None] * (mean - x) / exp(log_variance)
+    return gy[..., None] * ((mean - x) / exp(log_variance))
 
 
-@gaussian_nll.vjp("log_variance")
+@gaussian_nll.vjp("log_variance", formula="gy[..., None] * (1 - (x - mean) ** 2 / exp(log_variance)) / 2")
 def _(gy, mean, log_variance, x):
-    return gy[..., None] * (1 - (x - mean) ** 2 / exp(log_variance)) / 2
+    distance = (x - mean) * exp(-log_variance / 2)
+    return gy[..., None] * (1 - distance**2) / 2
 
 
 @gaussian_nll.vjp("x")
 def _(gy, mean, log_variance, x):
-    return gy[..., None] * (x - mean) / exp(log_variance)
+    return gy[..., None] * ((x - mean) / exp(log_variance))
 
 
 @gaussian_nll.twin

@@ -35,6 +35,11 @@ def standardise(x, average, eps):
     return centred * scale, scale
 
 
+def standardised(x, average, eps):
+    """(x - mean) / sqrt(variance + eps), both over what `average` averages: mean 0 and variance 1, the first result of `standardise`."""
+    return standardise(x, average, eps)[0]
+
+
 def standardise_vjp(gn, n, scale, average):
     """The cotangent of x from that of n, where n, scale = standardise(x, average, eps) (Ioffe & Szegedy 2015, section 3).
 
@@ -52,14 +57,15 @@ def layer_norm(x, weight=1.0, bias=0.0, *, eps=1e-5):
 
     x: (..., D).  weight, bias: (D,), or left out.  Returns (..., D).  The derivation: `standardise_vjp`.  Ba et al. 2016, equation 4.
     """
-    return standardise(x, row_mean, eps)[0] * weight + bias
+    return standardised(x, row_mean, eps) * weight + bias
 
 
 @layer_norm.vjp(
     "x",
     "weight",
-    formula="((gy * weight - row_mean(gy * weight) - standardised(x, row_mean, eps) * row_mean(gy * weight * standardised(x, row_mean, eps)))"
-    " / sqrt(row_mean((x - row_mean(x)) ** 2) + eps), gy * standardised(x, row_mean, eps))",
+    formula="(1 / sqrt(row_mean((x - row_mean(x)) ** 2) + eps)"
+    " * (gy * weight - row_mean(gy * weight) - standardised(x, row_mean, eps) * row_mean(gy * weight * standardised(x, row_mean, eps))),"
+    " gy * standardised(x, row_mean, eps))",
 )
 def _(gy, x, weight, eps):
     n, scale = standardise(x, row_mean, eps)
@@ -91,7 +97,7 @@ def batch_norm(x, weight, bias, *, eps=1e-5):
     which has no variance.  Ioffe & Szegedy 2015, algorithm 1.
     """
     check_channels(x, weight, bias)
-    return standardise(x, channel_mean, eps)[0] * by_channel(weight, x) + by_channel(bias, x)
+    return standardised(x, channel_mean, eps) * by_channel(weight, x) + by_channel(bias, x)
 
 
 def check_channels(x, weight, bias):
@@ -112,9 +118,9 @@ def check_channels(x, weight, bias):
 @batch_norm.vjp(
     "x",
     "weight",
-    formula="((gy * by_channel(weight, x) - channel_mean(gy * by_channel(weight, x)) - standardised(x, channel_mean, eps)"
-    " * channel_mean(gy * by_channel(weight, x) * standardised(x, channel_mean, eps)))"
-    " / sqrt(channel_mean((x - channel_mean(x)) ** 2) + eps), channel_sum(gy * standardised(x, channel_mean, eps)))",
+    formula="(1 / sqrt(channel_mean((x - channel_mean(x)) ** 2) + eps)"
+    " * (gy * by_channel(weight, x) - channel_mean(gy * by_channel(weight, x)) - standardised(x, channel_mean, eps)"
+    " * channel_mean(gy * by_channel(weight, x) * standardised(x, channel_mean, eps))), channel_sum(gy * standardised(x, channel_mean, eps)))",
 )
 def _(gy, x, weight, eps):
     n, scale = standardise(x, channel_mean, eps)

@@ -8,6 +8,8 @@ from tinyae.ops.windows import Windows, batch_first, batch_last, per_axis, side_
 
 COVERED = "(stride * i <= p < stride * i + kernel_size)"  # whether the window of step i covers the entry p
 COVERED_2D = "(stride[0] * i <= p < stride[0] * i + kernel_size[0]) * (stride[1] * j <= q < stride[1] * j + kernel_size[1])"
+TIED = "sum(x[n, c, stride * i + k] == y[n, c, i] for k in range(kernel_size))"  # how many entries of the window tie for the largest
+TIED_2D = "sum(x[n, c, stride[0] * i + k, stride[1] * j + l] == y[n, c, i, j] for k in range(kernel_size[0]) for l in range(kernel_size[1]))"
 TIES = "where entries of a window tie for the largest: they share the gradient equally"
 
 
@@ -56,7 +58,7 @@ def avg_pool1d(x, *, kernel_size, stride=None):
     return average(1, x, kernel_size, stride)
 
 
-@avg_pool1d.vjp("x", formula=f"gx[n, c, p] = sum(gy[n, c, i] * {COVERED}, over=i) / kernel_size")
+@avg_pool1d.vjp("x", formula=f"gx[n, c, p] = sum(gy[n, c, i] / kernel_size * {COVERED}, over=i)")
 def _(gy, x_shape, kernel_size, stride):
     return average_vjp(1, gy, x_shape, kernel_size, stride)
 
@@ -71,7 +73,7 @@ def avg_pool2d(x, *, kernel_size, stride=None):
     return average(2, x, kernel_size, stride)
 
 
-@avg_pool2d.vjp("x", formula=f"gx[n, c, p, q] = sum(gy[n, c, i, j] * {COVERED_2D}, over=(i, j)) / (kernel_size[0] * kernel_size[1])")
+@avg_pool2d.vjp("x", formula=f"gx[n, c, p, q] = sum(gy[n, c, i, j] / (kernel_size[0] * kernel_size[1]) * {COVERED_2D}, over=(i, j))")
 def _(gy, x_shape, kernel_size, stride):
     return average_vjp(2, gy, x_shape, kernel_size, stride)
 
@@ -82,7 +84,7 @@ def max_pool1d(x, *, kernel_size, stride=None):
     return largest(1, x, kernel_size, stride)
 
 
-@max_pool1d.vjp("x", formula=f"gx[n, c, p] = sum(gy[n, c, i] * (x[n, c, p] == y[n, c, i]) * {COVERED}, over=i)")
+@max_pool1d.vjp("x", formula=f"gx[n, c, p] = sum(gy[n, c, i] / {TIED} * (x[n, c, p] == y[n, c, i]) * {COVERED}, over=i)")
 def _(gy, x, y, kernel_size, stride):
     return largest_vjp(1, gy, x, y, kernel_size, stride)
 
@@ -98,7 +100,7 @@ def max_pool2d(x, *, kernel_size, stride=None):
     return largest(2, x, kernel_size, stride)
 
 
-@max_pool2d.vjp("x", formula=f"gx[n, c, p, q] = sum(gy[n, c, i, j] * (x[n, c, p, q] == y[n, c, i, j]) * {COVERED_2D}, over=(i, j))")
+@max_pool2d.vjp("x", formula=f"gx[n, c, p, q] = sum(gy[n, c, i, j] / {TIED_2D} * (x[n, c, p, q] == y[n, c, i, j]) * {COVERED_2D}, over=(i, j))")
 def _(gy, x, y, kernel_size, stride):
     return largest_vjp(2, gy, x, y, kernel_size, stride)
 

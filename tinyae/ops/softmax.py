@@ -65,8 +65,8 @@ def logsumexp(x, *, axis=None, keepdims=False):
 
 @logsumexp.vjp("x", formula="spread(gy, x_shape, axis, keepdims) * exp(x - spread(y, x_shape, axis, keepdims))")
 def _(gy, x, y, x_shape, axis, keepdims):
-    y = where(raw(y) == -math.inf, 0, y)  # then all x are -inf as well, and exp(x - 0) is the 0 that is wanted
-    return spread(gy, x_shape, axis, keepdims) * exp(x - spread(y, x_shape, axis, keepdims))
+    something = spread(raw(y) != -math.inf, x_shape, axis, keepdims)  # where all x are -inf, the gradient is 0
+    return spread(gy, x_shape, axis, keepdims) * something * softmax(where(something, x, 0), axis=axis)  # exp(x - y) would keep y's rounding
 
 
 @logsumexp.twin

@@ -62,7 +62,10 @@ def _(gy, x):
 
 
 @primitive(
-    surrogate=True, analytic=False, formula="y[i] = logits[i] == max(logits[j], over=j)", kinks="ties, where it jumps; its derivative is 0 elsewhere"
+    surrogate=True,
+    analytic=False,
+    formula="y[i] = sum((logits[j] > logits[i]) + (logits[j] == logits[i]) * (j < i), over=j) == 0",  # nothing comes before it
+    kinks="ties, where it jumps; its derivative is 0 elsewhere",
 )
 def one_hot_straight_through(logits, *, axis=-1):
     """1 at the largest entry along `axis` (the first of equal ones), 0 elsewhere.  A surrogate: the gradient is that of softmax(logits).

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from tinyae.autograd import primitive, raw
+from tinyae.autograd import primitive
 from tinyae.backend import array_module
 from tinyae.errors import ArgumentError, caller, show
-from tinyae.ops.linear_algebra import diagonal, tril, triu
+from tinyae.ops.linear_algebra import diagonal, on_diagonal, tril, triu
 
 
 @primitive(shapes="(n,n),(n,m)->(n,m)", formula="solve(triangle(a, lower), b)")
@@ -54,7 +54,6 @@ def log_det_triangular(a):
     return xp.log(xp.abs(xp.diagonal(a, 0, -2, -1))).sum(axis=-1)
 
 
-@log_det_triangular.vjp("a", formula="eye(a_shape[-1]) * (gy[..., None] / diagonal(a, axis1=-2, axis2=-1))[..., None]")
+@log_det_triangular.vjp("a")
 def _(gy, a):
-    eye = array_module(raw(a)).eye(a.shape[-1], dtype=a.dtype)
-    return eye * (gy[..., None] / diagonal(a, axis1=-2, axis2=-1))[..., None]
+    return on_diagonal(gy[..., None] / diagonal(a, axis1=-2, axis2=-1), a.shape, 0, -2, -1)

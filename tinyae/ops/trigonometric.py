@@ -1,8 +1,10 @@
 """Sine, cosine and the inverse of the tangent: elementwise, any shape, in radians."""
 
+import numpy as np
+
 from tinyae.autograd import primitive, raw
 from tinyae.backend import array_module
-from tinyae.ops.selection import abs, maximum
+from tinyae.ops.selection import abs, clip
 
 
 @primitive
@@ -38,6 +40,6 @@ def arctan(x):
 
 @arctan.vjp("x", formula="gy / (1 + x ** 2)")
 def _(gy, x):
-    scale = maximum(abs(raw(x)), 1)  # a constant that cancels, so that the square of a large x does not overflow
+    scale = clip(abs(raw(x)), min=1, max=np.finfo(x.dtype).max)  # a constant that cancels: no square overflows, and none is infinite
     one, x = 1 / scale, x / scale
     return gy * (one * one) / (one * one + x * x)

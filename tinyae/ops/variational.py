@@ -53,9 +53,9 @@ def _(gy, mean):
     return gy[..., None] * mean
 
 
-@kl_standard_normal.vjp("log_variance")
+@kl_standard_normal.vjp("log_variance", formula="gy[..., None] * (exp(log_variance) - 1) / 2")
 def _(gy, log_variance):
-    return gy[..., None] * (exp(log_variance) - 1) / 2
+    return gy[..., None] * expm1(log_variance) / 2
 
 
 @kl_standard_normal.twin
@@ -86,22 +86,22 @@ def kl_normal_normal(mean, log_variance, prior_mean, prior_log_variance):
 
 @kl_normal_normal.vjp("mean")
 def _(gy, mean, prior_mean, prior_log_variance):
-    return gy[..., None] * (mean - prior_mean) * exp(-prior_log_variance)
+    return gy[..., None] * ((mean - prior_mean) * exp(-prior_log_variance))
 
 
-@kl_normal_normal.vjp("log_variance")
+@kl_normal_normal.vjp("log_variance", formula="gy[..., None] * (exp(log_variance - prior_log_variance) - 1) / 2")
 def _(gy, log_variance, prior_log_variance):
-    return gy[..., None] * (exp(log_variance - prior_log_variance) - 1) / 2
+    return gy[..., None] * expm1(log_variance - prior_log_variance) / 2
 
 
 @kl_normal_normal.vjp("prior_mean")
 def _(gy, mean, prior_mean, prior_log_variance):
-    return gy[..., None] * (prior_mean - mean) * exp(-prior_log_variance)
+    return gy[..., None] * ((prior_mean - mean) * exp(-prior_log_variance))
 
 
 @kl_normal_normal.vjp("prior_log_variance")
 def _(gy, mean, log_variance, prior_mean, prior_log_variance):
-    squared_distance = (mean - prior_mean) ** 2 * exp(-prior_log_variance)
+    squared_distance = ((mean - prior_mean) * exp(-prior_log_variance / 2)) ** 2
     return gy[..., None] * (1 - exp(log_variance - prior_log_variance) - squared_distance) / 2
 
 

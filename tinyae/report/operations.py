@@ -3,6 +3,7 @@
 import ast
 import difflib
 import inspect
+import os
 import pathlib
 import re
 import sys
@@ -14,14 +15,12 @@ from markupsafe import Markup, escape
 import tinyae
 from tinyae import formula as formulas
 from tinyae import ops
-from tinyae.errors import PACKAGE, ArgumentError
+from tinyae.errors import PACKAGE, ArgumentError, RunError
 from tinyae.microscope import typeset
-from tinyae.report.templates import mathml, template
+from tinyae.report.templates import mathml, mathml_in_pieces, template
 from tinyae.training.files import write_atomic
 
 DOMAINS = {"real": "real", "positive": "positive", "nonzero": "not 0", "unit": "from 0 to 1", "boolean": "true or false, no gradient"}
-
-
 IN_STEPS, LONG = "in several steps: see the source", 100  # what stands for a twin that is no single expression, or one so long
 
 
@@ -43,16 +42,25 @@ class Operation(NamedTuple):
     formula: str  # y = exp(x)
     equation: str  # the same as LaTeX
     rules: list
-    shapes: str
+    shapes: str | None  # None: its docstring says more than a line of shapes can
     inputs: dict  # name -> what values it takes
     kinks: str | None
     surrogate: bool
     analytic: bool
     view: bool
-    twin: str | None  # the twin's formula, or "by other operations" where it is no single expression
-    words: dict  # name in a formula -> what it means
+    twin: str | None  # the twin's formula, or IN_STEPS where it is no single expression
+    letters: list  # (LaTeX, name) of what the equations call otherwise than the code
+    words: dict  # signature of a function that formulas or docstrings name -> its docstring
     place: str  # file:line
     source: str  # with its rules and its twin
+
+
+class Domain(NamedTuple):
+    """A file of operations."""
+
+    name: str
+    text: str  # the docstring of its file
+    operations: list
 
 
 def operations():
@@ -83,7 +91,7 @@ def operation(primitive):
         formula=equation_text(output, primitive.formula),
         equation=typeset.value_equation(primitive),
         rules=[rule_of(rule) for rule in primitive.rules],
-        shapes=primitive.shapes or ("shapes that broadcast" if len(primitive.inputs) > 1 else "any shape"),
+        shapes=primitive.shapes or any_shape(primitive),
         inputs={
             name: DOMAINS.get(d) or f"above {d[0]:g}" + ("" if d[1] == float("inf") else f", below {d[1]:g}") for name, d in primitive.domain.items()
         },
@@ -92,10 +100,18 @@ def operation(primitive):
         analytic=primitive.analytic,
         view=primitive.view,
         twin=twin_of(primitive),
+        letters=typeset.letters(primitive),
         words=words_of(primitive),
         place=f"{file.relative_to(pathlib.Path(PACKAGE).parent).as_posix()}:{line_of(primitive.forward)}",
         source="\n\n\n".join(textwrap.dedent(inspect.getsource(function)).strip() for function in code),
     )
+
+
+def any_shape(primitive):
+    """What shapes an elementwise operation takes; None for another one."""
+    if not typeset.is_elementwise(primitive.formula):
+        return None
+    return "shapes that broadcast" if len(primitive.inputs) > 1 else "any shape"
 
 
 def line_of(function):
@@ -119,30 +135,50 @@ def equation_text(left, formula):
 
 
 def twin_of(primitive):
-    """The formula of the composed twin, where it is a single expression."""
+    """The formula of the composed twin, where it is a single expression; the constants of its file are written out."""
     if primitive.composed is None:
         return None
     try:
-        text = formulas.text(formulas.formula_of(primitive.composed))
+        formula = formulas.formula_of(primitive.composed)
+        text = formulas.text(formulas.substitute(formula, constants(sys.modules[primitive.__module__])))
         return text if len(text) <= LONG else IN_STEPS
     except ValueError:
         return IN_STEPS
 
 
+def constants(module):
+    """The constants of a file as it writes them, NAME -> expression, without `math.`."""
+    statements = [s for s in ast.parse(inspect.getsource(module)).body if isinstance(s, ast.Assign) and isinstance(s.targets[0], ast.Name)]
+    written = {s.targets[0].id: ast.unparse(s.value).replace("math.", "") for s in statements if s.targets[0].id.isupper()}
+    return {name: formulas.parse(text) for name, text in written.items()}
+
+
 def words_of(primitive):
-    """The functions in the formulas that are neither notation nor operations, each with the first line of its docstring."""
+    """The functions, neither notation nor operations, that the formulas and the docstrings name: signature -> docstring."""
     names = [ast.unparse(node.func) for f in (primitive, *primitive.rules) for node in ast.walk(f.formula) if isinstance(node, ast.Call)]
-    functions = {name: primitive.forward.__globals__.get(name) for name in names if name not in ops.registry and not typeset.has_notation(name)}
-    return {
-        f"{name}{inspect.signature(f)}": inspect.getdoc(f).splitlines()[0] for name, f in functions.items() if inspect.isfunction(f) and f.__doc__
-    }
+    names += named_in(primitive.__doc__)
+    scope, found = primitive.forward.__globals__, {}
+    while names:
+        name, *names = names
+        function = scope.get(name)
+        if name not in found and inspect.isfunction(function) and function.__doc__ and not typeset.has_notation(name):
+            found[name] = function
+            names += named_in(function.__doc__)
+    return {f"{name}{inspect.signature(function)}": inspect.getdoc(function) for name, function in found.items()}
+
+
+def named_in(docstring):
+    """What a docstring names in backticks."""
+    return re.findall(r"`(\w+)`", docstring or "")
 
 
 def find(name):
-    """The operation of a name.  Raises ArgumentError with a suggestion where there is none."""
+    """The operation of a name, or the Domain of a file.  Raises ArgumentError with a suggestion where there is neither."""
     if name in ops.registry:
         return operation(ops.registry[name])
-    close = difflib.get_close_matches(name, ops.registry, 1)
+    if name in (groups := operations()):
+        return Domain(name, domain_text(name), groups[name])
+    close = difflib.get_close_matches(name, [*ops.registry, *groups], 1)
     function = getattr(ops, name, None)
     if inspect.isfunction(function):
         file = pathlib.Path(function.__code__.co_filename).name
@@ -159,40 +195,66 @@ def marks(operation):
     ]
 
 
+def domain_text(domain):
+    """The docstring of a file of operations."""
+    return inspect.getdoc(sys.modules[f"tinyae.ops.{domain}"])
+
+
 def print_table():
     """Print all operations: a table on a terminal; elsewhere plain lines, one for each, that a program can search."""
     if not sys.stdout.isatty():
-        rows = [(o.domain, o.name, o.formula, o.shapes, ", ".join(marks(o))) for group in operations().values() for o in group]
+        rows = [(o.domain, o.name, o.formula, o.shapes or "see its text", ", ".join(marks(o))) for group in operations().values() for o in group]
         widths = [max(len(row[i]) for row in rows) for i in range(2)]
-        for domain, name, *rest in rows:
-            print(f"{domain:<{widths[0]}}  {name:<{widths[1]}}  {'  '.join(rest).rstrip()}")
+        say("\n".join(f"{domain:<{widths[0]}}  {name:<{widths[1]}}  {'  '.join(rest).rstrip()}" for domain, name, *rest in rows))
         return
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading, style in (("operation", "cyan"), ("formula", ""), ("", "dim")):
-        table.add_column(heading, style=style, no_wrap=heading != "formula")
+    for heading, style in (("operation", "cyan"), ("formula, and shapes", ""), ("special", "dim")):
+        table.add_column(heading, style=style, overflow="fold", no_wrap=style != "")
     for domain, group in operations().items():
         table.add_row(Text(f"\n{domain}", "bold"))
         for o in group:
-            shapes = Text(f"\n{o.shapes}", "dim") if o.shapes.startswith("(") else ""
-            table.add_row(o.name, Text(o.formula).append(shapes), "\n".join(marks(o)))
+            shapes = f"\n{spaced(o.shapes)}" if o.shapes and o.shapes.startswith("(") else ""
+            table.add_row(o.name, Text(o.formula).append(Text(shapes, "dim")), "\n".join(marks(o)))
     Console().print(table)
 
 
+def spaced(shapes):
+    """Shapes with a space where a line may end."""
+    return shapes.replace("),", "), ").replace("->", " -> ")
+
+
+def say(text):
+    """Print a text.  Raises RunError where it cannot be: a full disk behind the standard output, say."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:  # the reader went away
+        raise
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains once more at its end
+        raise RunError("standard output: it cannot be written.", got=error.strerror) from error
+
+
 def describe(o, width=80):
-    """One operation in full, as text for a terminal of `width` columns."""
+    """One operation in full, or the list of a Domain's, as text for a terminal of `width` columns."""
 
-    def row(label, text):
-        return textwrap.fill(f"{label:<14}{text}", width, subsequent_indent=" " * 16, break_long_words=False)
+    def row(label, text, indent=14):
+        return textwrap.fill(f"{label:<{indent}}{text}", width, subsequent_indent=" " * (indent + 2), break_long_words=False)
 
-    lines = [o.signature, o.place, "", o.text, "", row("value", o.formula)]
+    if isinstance(o, Domain):
+        column = max(len(operation.name) for operation in o.operations) + 2
+        lines = [o.operations[0].place.partition(":")[0], "", filled(o.text, width), ""]
+        for operation in o.operations:
+            lines += [row(operation.name, operation.formula, column)] + ([row("", spaced(operation.shapes), column)] if operation.shapes else [])
+        return "\n".join(lines)
+    lines = [textwrap.fill(o.signature, width, subsequent_indent="    "), o.place, "", filled(o.text, width), "", row("value", o.formula)]
     for rule in o.rules:
         lines += [row("rule", rule.text), row("  keeps", ", ".join(rule.keeps) or "nothing")]
-    lines += ["", row("shapes", o.shapes), row("inputs", "; ".join(f"{name} {domain}" for name, domain in o.inputs.items()))]
-    lines.append(row("kinks", o.kinks or "none"))
+    lines += [""] + ([row("shapes", spaced(o.shapes))] if o.shapes else [])
+    lines += [row("inputs", "; ".join(f"{name} {domain}" for name, domain in o.inputs.items())), row("kinks", o.kinks or "none")]
     if o.surrogate:
         lines.append(row("surrogate", "the rule is not the derivative, on purpose"))
     if o.view:
@@ -200,8 +262,18 @@ def describe(o, width=80):
     if not o.analytic:
         lines.append(row("complex step", "not possible: computed through abs, max or a comparison"))
     lines.append(row("twin", o.twin or "none"))
-    lines += [row("words" if i == 0 else "", f"{name}: {text}") for i, (name, text) in enumerate(o.words.items())]
+    for name, text in o.words.items():
+        lines += ["", textwrap.fill(name, width, subsequent_indent="    "), textwrap.indent(filled(text, width - 4), "    ")]
     return "\n".join(lines)
+
+
+def filled(text, width):
+    """A docstring in lines of at most `width` columns; indented paragraphs keep theirs."""
+    parts = [
+        textwrap.indent(part, "    ") if kind == "pre" else textwrap.fill(" ".join(part.split()), width, break_long_words=False)
+        for kind, part in blocks(text)
+    ]
+    return "\n\n".join(parts)
 
 
 def render():
@@ -209,23 +281,27 @@ def render():
     found = operations()
     return template("operations.html.j2").render(
         version=tinyae.__version__,
-        domains=[(domain, inspect.getdoc(sys.modules[f"tinyae.ops.{domain}"]), group) for domain, group in found.items()],
+        domains=[(domain, domain_text(domain), group) for domain, group in found.items()],
         count=sum(map(len, found.values())),
         blocks=blocks,
         code=code,
         mathml=mathml,
+        mathml_in_pieces=mathml_in_pieces,
     )
 
 
 def blocks(text):
-    """The paragraphs of a docstring as (kind, text); an indented one is "pre": its lines stay as they are."""
-    paragraphs = [paragraph.strip("\n") for paragraph in (text or "").split("\n\n") if paragraph.strip()]
+    """The paragraphs of a docstring as (kind, text); an indented one is "pre": its lines stay as they are.  A numbered step is a paragraph."""
+    paragraphs = [paragraph.strip("\n") for paragraph in re.split(r"\n\n|\n(?=\d\. )", text or "") if paragraph.strip()]
     return [("pre", textwrap.dedent(p)) if all(line.startswith("  ") for line in p.splitlines()) else ("p", p) for p in paragraphs]
 
 
 def code(text):
-    """A text for the page in which `names` in backticks are set as code."""
-    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))
+    """A text for the page in which `names` in backticks are set as code, and a *word* between asterisks as emphasis."""
+    parts = re.split(r"`([^`\n]+)`", str(escape(text)))
+    parts[::2] = [re.sub(r"(?<![\w*])\*(\w[\w ]*)\*(?![\w*])", r"<em>\1</em>", part) for part in parts[::2]]
+    parts[1::2] = [f"<code>{part}</code>" for part in parts[1::2]]
+    return Markup("".join(parts))
 
 
 def write_page(path):

@@ -5,7 +5,7 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from tinyae.microscope.typeset import to_mathml
+from tinyae.microscope.mathml import to_mathml, to_pieces
 
 
 def template(name):
@@ -18,3 +18,11 @@ def template(name):
 def mathml(latex):
     """An equation as MathML, marked as safe: it is made of our own code alone."""
     return Markup(to_mathml(latex, display=True))
+
+
+def mathml_in_pieces(latex):
+    """A long equation as one `term` after another, marked as safe: a line ends between terms or, in a term too long for it, between factors."""
+    terms = to_pieces(latex)
+    if len(terms) == 1:
+        return Markup(terms[0][0])
+    return Markup("<wbr>".join(f'<span class="term">{"<wbr>".join(term)}</span>' for term in terms))

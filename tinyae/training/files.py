@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pathlib
+import stat
 import tempfile
 
 import numpy as np
@@ -16,13 +17,34 @@ FORMAT = "tinyae 1"
 
 
 def write_atomic(path, content):
-    """Write bytes or text to `path`: through a temporary file beside it, so that no reader sees half of it."""
-    path = pathlib.Path(path)
+    """Write bytes or text to `path`: through a temporary file beside it, so that no reader sees half of it.
+
+    A link stays: the file that it leads to is written.  What is no file (a pipe, a terminal, /dev/stdout) is written straight to.
+    Raises RunError where it cannot be written.
+    """
     content = content.encode() if isinstance(content, str) else content
     try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise RunError(f"{path}: it cannot be written.", got=str(error)) from error
+        if is_file_or_absent(path):
+            replace(pathlib.Path(os.path.realpath(path)), content)
+        else:
+            pathlib.Path(path).write_bytes(content)
+    except BrokenPipeError:  # the reader went away
+        raise
+    except OSError as error:  # its own text would name the temporary file
+        raise RunError(f"{path}: it cannot be written.", got=error.strerror or str(error)) from error
+
+
+def is_file_or_absent(path):
+    """Whether `path`, its links followed, is an ordinary file or not there yet."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return True
+
+
+def replace(path, content):
+    """Make `path` a file with these bytes, or leave it as it was."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -30,11 +52,9 @@ def write_atomic(path, content):
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except BaseException as error:
+    except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-        if isinstance(error, OSError):
-            raise RunError(f"{path}: it cannot be written.", got=str(error)) from error
         raise
 
 

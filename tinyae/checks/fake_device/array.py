@@ -9,6 +9,14 @@ partition prod ptp ravel repeat reshape round searchsorted sort squeeze std sum 
 TAKE_ARRAYS = "clip dot fill searchsorted take".split()  # the others take shapes, axes and numbers, which the host must know
 ARITHMETIC = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split()
 
+REFLECTED = {  # NumPy's name of an operator -> what a device array on its right does
+    "add": "__radd__", "subtract": "__rsub__", "multiply": "__rmul__", "divide": "__rtruediv__", "floor_divide": "__rfloordiv__",
+    "remainder": "__rmod__", "power": "__rpow__", "bitwise_and": "__rand__", "bitwise_or": "__ror__", "bitwise_xor": "__rxor__",
+    "left_shift": "__rlshift__", "right_shift": "__rrshift__",
+    "less": "__gt__", "less_equal": "__ge__", "greater": "__lt__", "greater_equal": "__le__", "equal": "__eq__", "not_equal": "__ne__",
+}  # fmt: skip
+COMPARISONS = "__lt__ __le__ __gt__ __ge__ __eq__ __ne__".split()
+
 
 class FakeDeviceError(TinyaeError, TypeError):
     """Something that a GPU's array would refuse, or do by waiting for the device."""
@@ -38,7 +46,6 @@ counters = Counters()
 class FakeArray:
     """An array on the fake device.  `ta.backend.to_device` makes one, `ta.backend.to_numpy` brings it back."""
 
-    __array_ufunc__ = None  # so that NumPy's arrays and numbers leave an operator to us
     __slots__ = ("_host",)
     __hash__ = None
 
@@ -77,6 +84,20 @@ class FakeArray:
 
     __float__ = __int__ = __bool__ = __index__ = __complex__ = __round__ = __iter__ = __contains__ = refuse
     __array__ = __array_function__ = item = tolist = tobytes = refuse
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        """NumPy was asked.  `np.float64(2) * x` is an operator, which is ours; for the rest, the array's own module."""
+        number, *others = inputs
+        if isinstance(number, np.ndarray) and number.ndim == 0 and REFLECTED.get(ufunc.__name__) in COMPARISONS:
+            number = number[()]  # as which NumPy hands over the number of `np.float64(2) < x`
+        if ufunc.__name__ in REFLECTED and isinstance(number, np.generic) and len(others) == 1 and not kwargs:
+            return getattr(self, REFLECTED[ufunc.__name__])(number)
+        if any(isinstance(x, np.ndarray) for x in (*inputs, *kwargs.get("out", ()))):
+            raise FakeDeviceError(f"fake device: an operand from the host (ndarray) in {ufunc.__name__}.", remedy="ta.backend.to_device(x)")
+        raise FakeDeviceError(
+            f"fake device: np.{ufunc.__name__} of an array on the device.",
+            remedy=f"the array's own module, xp = ta.backend.array_module(x); xp.{ufunc.__name__}(x); or an operation of ta.ops",
+        )
 
     def get(self):
         """A copy on the host, after waiting for the device."""
@@ -200,7 +221,7 @@ for _name in METHODS:
 for _name in ARITHMETIC:
     for _prefix in ("", "r", "i"):
         setattr(FakeArray, f"__{_prefix}{_name}__", operator(f"__{_prefix}{_name}__", in_place=_prefix == "i"))
-for _name in "__lt__ __le__ __gt__ __ge__ __eq__ __ne__".split():
+for _name in COMPARISONS:
     setattr(FakeArray, _name, operator(_name))
 for _name in "__neg__ __pos__ __abs__ __invert__".split():
     setattr(FakeArray, _name, prefixed(_name))

@@ -1,10 +1,10 @@
 """Calls of a primitive: input arrays and attributes that fit each other, drawn from its registry data."""
 
+import hypothesis
 import numpy as np
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 
-from tinyae.checks.strategies.values import SHAPE, arrays, axes
+from tinyae.checks.strategies.values import SHAPE, arrays, axes, broadcastable, fitting
 from tinyae.errors import ArgumentError
 
 SPECIAL = {}  # name of a primitive -> function(draw, operation, dtype) to (input arrays, attributes)
@@ -33,6 +33,22 @@ def inputs(draw, operation, dtype=np.float64):
     return values, draw(attributes_of(operation, shapes[0]))
 
 
+def examples(strategy, count, seed=0):
+    """A list of `count` values of a strategy (fewer where it has no more), the same for the same seed: for use outside of tests."""
+    found = []
+    everything = list(hypothesis.HealthCheck)
+    settings = hypothesis.settings(max_examples=count, phases=[hypothesis.Phase.generate], suppress_health_check=everything)
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(settings, deadline=None, database=None, derandomize=False)
+    @hypothesis.given(strategy)
+    def collect(value):
+        found.append(value)
+
+    collect()
+    return found
+
+
 def names_of(operation, count):
     """The name of each input in a call with `count` of them."""
     return operation.inputs * count if operation.variadic else operation.inputs
@@ -42,9 +58,7 @@ def shapes_of(operation):
     """The shapes of the inputs: fitting the operation's signature, or mutually broadcastable."""
     if operation.shapes is None and len(operation.inputs) == 1:
         return SHAPE.map(lambda shape: [shape])
-    given_signature = {"signature": operation.shapes} if operation.shapes else {"num_shapes": len(operation.inputs)}
-    found = hnp.mutually_broadcastable_shapes(**given_signature, max_dims=2, max_side=3, min_side=1)
-    return found.map(lambda result: list(result.input_shapes))
+    return fitting(operation.shapes) if operation.shapes else broadcastable(len(operation.inputs))
 
 
 def attributes_of(operation, shape):

@@ -27,21 +27,31 @@ def named(axes, **attributes):
     return {name: values[0] if axes == 1 else values for name, values in attributes.items()}
 
 
-@inputs_of("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "conv1d_weight", "conv2d_weight")
-def _(draw, operation, dtype):
-    axes, tiny = 1 if "1d" in operation.name else 2, draw(st.booleans())
+@st.composite
+def convolution_calls(draw, axes=2, kind="conv", dtype=np.float64):
+    """(arrays, attributes) of a convolution over `axes` axes: stride, padding and dilation drawn, tuples where there are two axes.
+
+    kind: "conv" gives [x, weight, bias]; "conv_transpose" the same, with output_padding; "conv_weight" gives [x, gy], with kernel_size.
+    """
+    tiny = draw(st.booleans())
     size, steps, kernel, stride, padding, dilation, left_over = geometry(draw, axes, tiny)
     n, c, o = (draw(st.integers(1, 1 if tiny else 2)) for _ in range(3))
     attributes = named(axes, stride=stride, padding=padding, dilation=dilation)
-    if "weight" in operation.name:
+    if kind == "conv_weight":
         shapes = (n, c, *size), (n, o, *steps)
         attributes |= named(axes, kernel_size=kernel)
-    elif "transpose" in operation.name:
+    elif kind == "conv_transpose":
         shapes = (n, c, *steps), (c, o, *kernel), (o,)
         attributes |= named(axes, output_padding=left_over)
     else:
         shapes = (n, c, *size), (o, c, *kernel), (o,)
     return [draw(arrays(shape, dtype=dtype)) for shape in shapes], attributes
+
+
+@inputs_of("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d", "conv1d_weight", "conv2d_weight")
+def _(draw, operation, dtype):
+    axes = 1 if "1d" in operation.name else 2
+    return draw(convolution_calls(axes, operation.name.replace(f"{axes}d", ""), dtype))
 
 
 @inputs_of("avg_pool1d", "avg_pool2d", "max_pool1d", "max_pool2d")

@@ -8,21 +8,20 @@ from hypothesis.extra import numpy as hnp
 
 from tinyae.backend import to_device
 from tinyae.checks.strategies.calls import inputs_of
-from tinyae.checks.strategies.values import SHAPE, arrays, axes, indices
+from tinyae.checks.strategies.values import FULL, SHAPE, arrays, axes, fitting, indices
 
 AXES = hnp.array_shapes(min_dims=1, max_dims=3, min_side=0, max_side=3)
 
 
 @inputs_of("mean")
 def _(draw, operation, dtype):
-    shape = draw(SHAPE.filter(math.prod))  # the mean of nothing does not exist
+    shape = draw(FULL)  # the mean of nothing does not exist
     return [draw(arrays(shape, dtype=dtype))], {"axis": draw(axes(shape)), "keepdims": draw(st.booleans())}
 
 
 @inputs_of("linear")
 def _(draw, operation, dtype):
-    found = hnp.mutually_broadcastable_shapes(signature=operation.shapes, max_dims=0, max_side=3, min_side=1)
-    return [draw(arrays(shape, dtype=dtype)) for shape in draw(found).input_shapes], {}
+    return [draw(arrays(shape, dtype=dtype)) for shape in draw(fitting(operation.shapes, max_dims=0))], {}
 
 
 @inputs_of("concatenate", "stack")

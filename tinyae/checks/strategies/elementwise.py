@@ -6,10 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from tinyae.checks.strategies.calls import inputs_of, shapes_of
-from tinyae.checks.strategies.values import LATTICE, SHAPE, arrays, axes
+from tinyae.checks.strategies.values import FULL, LATTICE, SHAPE, arrays, axes
 from tinyae.ops.reductions import count
-
-FULL = hnp.array_shapes(min_dims=0, max_dims=3, min_side=1, max_side=3)  # shapes with at least one entry
 
 
 @inputs_of("maximum", "minimum")

@@ -48,8 +48,8 @@ def _(draw, operation, dtype):
 
 
 @st.composite
-def einsums(draw, most=3):
-    """(subscripts, arrays) for einsum: letters repeated, alone, shared or not; the result stated or not."""
+def einsum_calls(draw, most=3):
+    """(subscripts, arrays) for einsum, up to `most` arrays: letters repeated, alone, shared or not; the result stated or not."""
     lengths = dict(zip(LETTERS, draw(st.lists(st.integers(0, 3), min_size=len(LETTERS), max_size=len(LETTERS))), strict=True))
     terms = draw(st.lists(st.text(LETTERS, max_size=3), min_size=1, max_size=most))
     subscripts = ",".join(terms)

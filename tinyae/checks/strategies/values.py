@@ -1,4 +1,4 @@
-"""Arrays and shapes for gradient tests: away from kinks and ties by construction, never by filtering."""
+"""Arrays, shapes, axes and indices for gradient tests: away from kinks and ties by construction, never by filtering."""
 
 import math
 
@@ -9,16 +9,19 @@ from hypothesis.extra import numpy as hnp
 LATTICE = 20  # values are half-lattice points (i + 1/2) / LATTICE: never 0, no two alike
 INTERVALS = {"positive": (0, math.inf), "unit": (0, 1)}
 SHAPE = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
+FULL = hnp.array_shapes(min_dims=0, max_dims=3, min_side=1, max_side=3)  # at least one entry
 
 
 def arrays(shape, domain="real", dtype=np.float64):
     """Arrays of `shape` with values of order one, all different and at least 1/40 from 0.
 
-    domain: "real", "nonzero" (at least 0.5 from 0), "positive", "unit" (inside (0, 1)), or an open interval (low, high);
-    "boolean" gives truth values.
+    domain: "real", "nonzero" (at least 0.5 from 0), "positive", "unit" (inside (0, 1)), or an open interval (low, high).
+    Two have equal values: "boolean" gives truth values, "binary" the numbers 0 and 1.
     """
     if domain == "boolean":
         return hnp.arrays(bool, shape)
+    if domain == "binary":
+        return hnp.arrays(bool, shape).map(lambda x: x.astype(dtype))
     size = math.prod(shape)
     lattice = st.lists(st.integers(-3 * LATTICE, 3 * LATTICE - 1), min_size=size, max_size=size, unique=True)
     if size > 4 * LATTICE:  # unique draws from a small range get slow
@@ -38,6 +41,31 @@ def place(points, scale, domain):
     if low == -math.inf:
         return high - np.exp(values / 3)
     return low + (np.exp(values / 3) if high == math.inf else (values + 3.1) / 6.2 * (high - low))
+
+
+def cotangents(shape, dtype=np.float64):
+    """What a backward pass starts from: random numbers of both signs between 0.5 and 3.5 in size, no two alike, none of them 1.
+
+    With a cotangent of ones, a softmax without any gradient passes every test.
+    """
+    return arrays(shape, "nonzero", dtype)
+
+
+def broadcastable(count=2, *, max_dims=2, max_side=3, min_side=1):
+    """A list of `count` shapes that broadcast with each other."""
+    found = hnp.mutually_broadcastable_shapes(num_shapes=count, max_dims=max_dims, max_side=max_side, min_side=min_side)
+    return found.map(lambda result: list(result.input_shapes))
+
+
+def fitting(signature, *, max_dims=2, max_side=3, min_side=1):
+    """A list of shapes that fit a signature such as "(n,k),(k,m)->(n,m)"; up to `max_dims` axes before these broadcast."""
+    found = hnp.mutually_broadcastable_shapes(signature=signature, max_dims=max_dims, max_side=max_side, min_side=min_side)
+    return found.map(lambda result: list(result.input_shapes))
+
+
+def matmul_shapes():
+    """Two shapes whose arrays have a matrix product: vectors, matrices, and stacks of matrices that broadcast."""
+    return fitting("(n?,k),(k,m?)->(n?,m?)")
 
 
 def axes(shape):

@@ -1,0 +1,142 @@
+"""A model as a Subject: NumPy arrays in and out, nothing recorded."""
+
+import copy
+import inspect
+import math
+from functools import partial
+
+import numpy as np
+
+from tinyae.autograd import Tensor, no_grad
+from tinyae.backend import array_module, rng
+from tinyae.checks.semcheck.oracle import Bernoulli, Gaussian, Given
+from tinyae.checks.semcheck.subject import Subject, Untestable, named, parts_of, plain
+from tinyae.errors import ArgumentError
+
+
+def subject_of_model(model, beta=None):
+    """The Subject behind a model.  Raises ArgumentError for one that is no variational autoencoder with a normal prior."""
+    for name in ("loss", "encode", "decode", "likelihood"):
+        if getattr(model, name, None) is None:
+            raise ArgumentError(
+                f"semcheck: {type(model).__name__} has no {name}, so there is no negative ELBO to compare with.",
+                expected="a variational model: loss, encode, decode, likelihood",
+                got=type(model).__name__,
+                remedy="for a plain autoencoder, ta.checks.gradcheck(lambda: model.loss(x).loss, model)",
+            )
+    if type(getattr(model, "prior", None)).__name__ not in ("StandardNormal", "NoneType"):
+        raise ArgumentError("semcheck: only the standard normal prior is known here.", got=type(model.prior).__name__)
+    return Adapter(model).subject(getattr(model, "beta", 1.0) if beta is None else beta)
+
+
+class Adapter:
+    """Calls a model: sends arrays to where its weights are, and fetches the results."""
+
+    def __init__(self, model):
+        self.model, self.takes = model, inspect.signature(model.loss).parameters
+        self.parameters = list(model.parameters()) if hasattr(model, "parameters") else []
+        self.family = None  # the class of the posterior, once one was seen
+        self.given, self.own = "noise" in self.takes, "rng" in self.takes or "noise" not in self.takes
+
+    def subject(self, beta):
+        """The Subject."""
+        model = self.model
+        generates = hasattr(model, "sample") and "noise" in inspect.signature(model.sample).parameters
+        return Subject(
+            type(model).__name__,
+            loss=self.loss if self.given else None,
+            own_loss=self.own_loss if self.own else None,
+            encode=self.encode,
+            decode=lambda z: self.call(model.decode, z),
+            likelihood=self.likelihood(),
+            log_prob=self.log_prob,
+            sample=self.sample,
+            reconstruct=(lambda x: self.call(model.reconstruct, x)) if hasattr(model, "reconstruct") else None,
+            generate=(lambda noise: self.call(lambda noise: model.sample(len(noise), noise=noise), noise)) if generates else None,
+            variant=self.variant,
+            parameters=self.parameters,
+            beta=beta,
+        )
+
+    def send(self, array):
+        """A NumPy array where the weights are, in their dtype."""
+        if not self.parameters:
+            return array
+        data = self.parameters[0].data
+        return array_module(data).asarray(np.asarray(array, dtype=data.dtype))
+
+    def call(self, function, *arrays):
+        """function(...) of arrays, as a NumPy array."""
+        with no_grad():
+            return plain(function(*map(self.send, arrays)))
+
+    def loss(self, x, noise, model=None):
+        """The terms with this noise."""
+        with no_grad():
+            return named((model or self.model).loss(self.send(x), noise=self.send(noise)))
+
+    def own_loss(self, x, k, model=None):
+        """The terms with noise that the loss draws, from the k-th random stream if it takes one."""
+        stream = {"rng": rng(0).stream("semcheck", k)} if "rng" in self.takes else {}
+        with no_grad():
+            return named((model or self.model).loss(self.send(x), **stream))
+
+    def encode(self, x):
+        """(mean, log_variance)."""
+        with no_grad():
+            posterior = self.model.encode(self.send(x))
+        self.family = type(posterior)
+        return parts_of(posterior)
+
+    def posterior(self, mean, log_variance):
+        """A distribution of the model's own kind."""
+        if not hasattr(self.family, "rsample"):
+            raise Untestable("encode gives no distribution with rsample(noise)")
+        return self.family(Tensor(self.send(mean)), Tensor(self.send(log_variance)))
+
+    def sample(self, mean, log_variance, noise):
+        """posterior.rsample(noise)."""
+        return self.call(self.posterior(mean, log_variance).rsample, noise)
+
+    def log_prob(self, decoded, x):
+        """The model's own log p(x | decoded)."""
+        return self.call(lambda decoded, x: self.model.likelihood(decoded).log_prob(x), decoded, x)
+
+    def likelihood(self):
+        """The oracle's likelihood of the model's kind."""
+        likelihood = self.model.likelihood
+        if getattr(likelihood, "name", None) == "bernoulli":
+            return Bernoulli()
+        if getattr(likelihood, "name", None) == "gaussian" and hasattr(likelihood, "log_variance"):
+            return Gaussian(math.exp(plain(likelihood.log_variance).item()))
+        return Given(self.log_prob)
+
+    def variant(self, encode, decode, features=None, latent=None):
+        """(loss, own_loss) of a shallow copy of the model with other parts; the model itself is not touched."""
+        twin, used = copy.copy(self.model), set()
+
+        def twin_encode(x):
+            used.add("encode")
+            return self.posterior(*encode(plain(x)))
+
+        def twin_decode(z):
+            used.add("decode")
+            return Tensor(self.send(decode(plain(z))))
+
+        twin.encode, twin.decode = twin_encode, twin_decode
+        for name, size in (("features", features), ("latent", latent)):
+            if size is not None and hasattr(twin, name):
+                setattr(twin, name, size)
+        given, own = (partial(run_twin, function, twin, used) for function in (self.loss, self.own_loss))
+        return given if self.given else None, own if self.own else None
+
+
+def run_twin(function, twin, used, x, noise):
+    """The terms of a copy of the model.  Raises Untestable where it cannot take, or does not call, the parts put in."""
+    try:
+        terms = function(x, noise, model=twin)
+    except (ValueError, TypeError, AttributeError, IndexError) as error:
+        raise Untestable(f"other parts cannot be put into the loss: {str(error).splitlines()[0]}") from error
+    if used != {"encode", "decode"}:
+        raise Untestable("the loss does not call self.encode and self.decode, so other parts cannot be put in")
+    return terms
