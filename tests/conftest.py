@@ -2,6 +2,8 @@
 
 import os
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a second thread costs small matrices more than it gives, above all on a busy machine
+
 import hypothesis
 import numpy as np
 import pytest

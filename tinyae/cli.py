@@ -268,7 +268,9 @@ def check(arguments, command):
     from tinyae.checks import command as checks
 
     if arguments.mutants:
-        return checks.check_mutants(arguments.names)
+        from tinyae.evaluation.targets import targets
+
+        return checks.check_mutants(arguments.names, targets())
     return checks.check(arguments.names, order=arguments.order, seed=arguments.seed, examples=arguments.examples)
 
 

@@ -1,5 +1,6 @@
 """`tinyae check`: the gradients of every operation, or of a function in somebody's file, as a table."""
 
+import itertools
 import sys
 from typing import NamedTuple
 
@@ -56,12 +57,13 @@ def check(names, *, order=2, seed=0, examples=10):
     return 1 if failed else 0
 
 
-def check_mutants(names):
-    """Put every small error into the rules of the operations (all if none is named), print which of them no check sees; returns 0 or 1."""
+def check_mutants(names, targets=()):
+    """Put every small error into the rules of the operations and into `targets`, print which of them no check sees; returns 0 or 1."""
     strategies()  # says so where Hypothesis is missing
     from tinyae.checks import mutants
 
-    lines, code = mutants.report(names, progress=sys.stderr if sys.stderr.isatty() else None)
+    everything = itertools.chain(mutants.primitive_targets(), targets)
+    lines, code = mutants.report(names, targets=everything, progress=sys.stderr if sys.stderr.isatty() else None)
     print("\n".join(lines))
     return code
 

@@ -67,12 +67,16 @@ EDGES = {
     "norm": [([[INF, -1.0]], {}, INF), ([[0.0, 0.0]], {}, 0.0)],
 }
 
-# Calls that are drawn seldom or never: name -> (shapes of the inputs, attributes).
+# Calls that are drawn seldom or never: name -> (inputs, or their shapes, attributes).
 SELDOM = {
+    "binary_cross_entropy": [([np.array([0.3, 0.6, 0.8]), np.array([0.0, 1.0, 0.2])], {})],
     "avg_pool1d": [([(1, 2, 5)], {"kernel_size": 2, "stride": None})],
     "avg_pool2d": [([(1, 1, 3, 4)], {"kernel_size": (3, 2), "stride": None})],
     "diagonal": [([(4, 2)], {"offset": -2, "axis1": 0, "axis2": 1})],
-    "matmul": [([(2, 2, 3), (3, 2)], {})],
+    "matmul": [
+        ([shape, other], {})
+        for shape, other in (((2, 2, 3), (3, 2)), ((3,), (3,)), ((3,), (3, 2)), ((2, 3), (3,)), ((3,), (2, 3, 2)), ((2, 2, 3), (3,)))
+    ],
     "max_pool1d": [([(1, 2, 5)], {"kernel_size": 2, "stride": None})],
     "norm": [([(1,)], {}), ([(0, 2)], {"axis": 0, "keepdims": True}), ([(2, 0)], {"axis": 1, "keepdims": False})],
     "prod": [([(2, 3, 2)], {"axis": 0, "keepdims": False}), ([(2, 3)], {"axis": (), "keepdims": False})],
@@ -114,12 +118,14 @@ def calls(operation, most=24):
         if size(call) <= SMALL:
             kinds.setdefault(kind_of(call), []).append(call)
     turns = itertools.zip_longest(*kinds.values())  # one of each kind, then a second one of each
-    seldom = [([numbers(shape, i) for i, shape in enumerate(shapes)], attributes) for shapes, attributes in SELDOM.get(operation.name, [])]
+    seldom = [([numbers(given, i) for i, given in enumerate(inputs)], attributes) for inputs, attributes in SELDOM.get(operation.name, [])]
     return seldom + [call for turn in turns for call in turn if call is not None][:most]
 
 
 def numbers(shape, seed=0):
-    """Numbers of order one, no two alike, none of them 0."""
+    """Numbers of order one, no two alike, none of them 0; an array is one already."""
+    if isinstance(shape, np.ndarray):
+        return shape
     return np.random.default_rng(seed).permutation(np.linspace(-2, 2.1, math.prod(shape))).reshape(shape)
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import difflib
+import functools
 import inspect
 import os
 import pathlib
@@ -76,8 +77,9 @@ def domain_of(primitive):
     return primitive.__module__.rpartition(".")[2]
 
 
+@functools.cache
 def operation(primitive):
-    """All about one primitive."""
+    """All about one primitive; reading its source takes time, so it is done once."""
     output = primitive.rules[0].cotangent.removeprefix("g") if primitive.rules else "y"
     code = sorted(
         [primitive.forward, *(rule.function for rule in primitive.rules), *([primitive.composed] if primitive.composed else [])], key=line_of
