@@ -72,7 +72,9 @@ SELDOM = {
     "binary_cross_entropy": [([np.array([0.3, 0.6, 0.8]), np.array([0.0, 1.0, 0.2])], {})],
     "avg_pool1d": [([(1, 2, 5)], {"kernel_size": 2, "stride": None})],
     "avg_pool2d": [([(1, 1, 3, 4)], {"kernel_size": (3, 2), "stride": None})],
-    "diagonal": [([shape], {"offset": offset, "axis1": 0, "axis2": 1}) for shape, offset in (((4, 2), -2), ((4, 2), 0), ((5, 2), -3))],
+    "diagonal": [
+        ([shape], {"offset": offset, "axis1": 0, "axis2": 1}) for shape, offset in (((4, 2), -2), ((4, 2), 0), ((5, 2), -3), ((2, 3, 2), 1))
+    ],
     "logsumexp": [([(2, 3)], {"axis": 1, "keepdims": False})],
     "matmul": [
         ([shape, other], {})
