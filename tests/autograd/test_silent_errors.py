@@ -290,8 +290,10 @@ def test_gradients_whose_sum_is_infinite_are_named():
 def test_an_infinity_that_is_written_down_is_no_anomaly():
     x, mask = leaf(1.0, 2.0), np.array([True, False])
     with ta.detect_anomaly():
-        ops.softmax(ops.where(mask, x, -np.inf)).sum().backward()
+        (y := ops.softmax(ops.where(mask, x, -np.inf))).sum().backward()
         ops.pad(x, pad_width=1, value=-np.inf).max().backward()
+    np.testing.assert_array_equal(y.data, [1.0, 0.0])
+    np.testing.assert_array_equal(x.grad, [0.0, 1.0])  # the softmax gives none, the maximum all to the larger
 
 
 def test_an_index_list_that_changes_is_noticed():

@@ -98,6 +98,16 @@ def test_a_wrong_second_derivative_under_a_right_first_one_is_caught(own):
         gradcheck(frozen, x, order=2)
 
 
+def test_a_rule_that_cuts_its_cotangent_off_is_caught_at_second_order(own):
+    def cube(x):
+        """x times x times x."""
+        return x * x * x
+
+    cut = own(cube, lambda gy, x: (gy.detach() if isinstance(gy, ta.Tensor) else gy) * 3 * x * x)
+    with pytest.raises(GradientError, match=r"the gradient of the cotangent is wrong(?s:.*)likely    .*zero"):
+        gradcheck(cut, [np.array([0.5, 1.5])], order=2)
+
+
 def test_a_function_that_returns_no_tensor_is_told_so():
     model = ta.models.VAE(4, 1, (3,), rng=ta.rng(0)).astype("float64")
     with pytest.raises(GradientError, match="one Tensor"):

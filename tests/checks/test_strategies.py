@@ -109,9 +109,10 @@ def test_convolution_calls_fit(axes, kind, data):
 @given(data=st.data())
 def test_axes_and_indices_are_accepted_by_numpy(data):
     shape = data.draw(strategies.SHAPE)
-    x = np.zeros(shape)
-    x.sum(axis=data.draw(strategies.axes(shape)))
-    x[data.draw(strategies.indices(shape))]
+    x, axis, index = np.arange(float(np.prod(shape))).reshape(shape), data.draw(strategies.axes(shape)), data.draw(strategies.indices(shape))
+    gone = set(range(x.ndim)) if axis is None else {a % x.ndim for a in np.atleast_1d(np.array(axis, int))}
+    assert x.sum(axis=axis).shape == tuple(n for i, n in enumerate(shape) if i not in gone)
+    assert set(np.ravel(x[index])) <= set(np.ravel(x))
 
 
 @pytest.mark.parametrize("name", ["normal", "bernoulli", "categorical"])

@@ -2,13 +2,12 @@
 
 import itertools
 
-import numpy as np
 import pytest
 
-import tinyae as ta
 from tinyae import ops
 
 torch = pytest.importorskip("torch")
+compare = pytest.importorskip("torch_peer").compare
 F = torch.nn.functional
 pytestmark = pytest.mark.bench
 
@@ -17,20 +16,6 @@ NUMBERS = {1: (1, 2, 3), 2: (1, 2, 3, (2, 1), (1, 3))}
 PADDINGS = {1: (0, 2), 2: (0, 1, (2, 1))}
 GEOMETRIES = [(axes, *g) for axes in (1, 2) for g in itertools.product((1, 2, 4), NUMBERS[axes], PADDINGS[axes], (1, 2))]
 POOLS = [(axes, k, s) for axes in (1, 2) for k in NUMBERS[axes] for s in (None, *NUMBERS[axes])]
-
-
-def compare(ours, theirs, *values):
-    """Value, gradients and gradients of gradients of two functions of the same arrays, for random cotangents."""
-    leaves, peers = [ta.Tensor(v, requires_grad=True) for v in values], [torch.tensor(v, requires_grad=True) for v in values]
-    y, z = ours(*leaves), theirs(*peers)
-    np.testing.assert_allclose(y.numpy(), z.detach().numpy(), rtol=1e-11, atol=1e-12)
-    cotangent = np.random.default_rng(0).normal(size=y.shape)
-    found = ta.grad(y, leaves, cotangent, create_graph=True)
-    expected = torch.autograd.grad(z, peers, torch.tensor(cotangent), create_graph=True)
-    again = ta.grad(sum(((g * g).sum() for g in found), start=0.0), leaves) if any(g.requires_grad for g in found) else []
-    once_more = torch.autograd.grad(sum((g * g).sum() for g in expected), peers, allow_unused=True) if again else []
-    for g, h in zip([*found, *again], [*expected, *once_more], strict=True):
-        np.testing.assert_allclose(g.numpy(), np.zeros(g.shape) if h is None else h.detach().numpy(), rtol=1e-10, atol=1e-11)
 
 
 @pytest.mark.parametrize(("axes", "kernel", "stride", "padding", "dilation"), GEOMETRIES, ids=str)

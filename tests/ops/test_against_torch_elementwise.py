@@ -9,25 +9,9 @@ import tinyae as ta
 from tinyae import ops
 
 torch = pytest.importorskip("torch")
+compare = pytest.importorskip("torch_peer").compare
 F = torch.nn.functional
 pytestmark = pytest.mark.bench
-
-
-def compare(ours, theirs, *values):
-    """Value, gradients and gradients of gradients of two functions of the same arrays, for random cotangents."""
-    leaves, peers = [ta.Tensor(v, requires_grad=True) for v in values], [torch.tensor(v, requires_grad=True) for v in values]
-    y, z = ours(*leaves), theirs(*peers)
-    np.testing.assert_allclose(y.numpy(), z.detach().numpy(), rtol=1e-12, atol=1e-14)
-    cotangent = np.random.default_rng(0).normal(size=y.shape)
-    first = ta.grad(y, leaves, ta.Tensor(cotangent), create_graph=True)
-    theirs_first = torch.autograd.grad(z, peers, torch.tensor(cotangent), create_graph=True)
-    for g, h in zip(first, theirs_first, strict=True):
-        np.testing.assert_allclose(g.numpy(), h.detach().numpy(), rtol=1e-11, atol=1e-13)
-    total, other = sum(((g * g).sum() for g in first), start=0.0), sum((h * h).sum() for h in theirs_first)
-    if other.requires_grad and total.requires_grad:
-        second = ta.grad(total, leaves)
-        for g, h in zip(second, torch.autograd.grad(other, peers, allow_unused=True), strict=True):
-            np.testing.assert_allclose(g.numpy(), 0 * g.numpy() if h is None else h.numpy(force=True), rtol=1e-9, atol=1e-11)
 
 
 SIMPLE = {

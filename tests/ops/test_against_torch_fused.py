@@ -3,22 +3,12 @@
 import numpy as np
 import pytest
 
-import tinyae as ta
 from tinyae import ops
 
 torch = pytest.importorskip("torch")
+compare = pytest.importorskip("torch_peer").compare
 F = torch.nn.functional
 pytestmark = pytest.mark.bench
-
-
-def compare(ours, theirs, *values):
-    """Value and gradients of two functions of the same arrays, for a random cotangent."""
-    leaves, peers = [ta.Tensor(v, requires_grad=True) for v in values], [torch.tensor(v, requires_grad=True) for v in values]
-    y, z = ours(*leaves), theirs(*peers)
-    np.testing.assert_allclose(y.numpy(), z.detach().numpy(), rtol=1e-11, atol=1e-12)
-    cotangent = np.random.default_rng(0).normal(size=y.shape)
-    for g, h in zip(ta.grad(y, leaves, cotangent), torch.autograd.grad(z, peers, torch.tensor(cotangent)), strict=True):
-        np.testing.assert_allclose(g.numpy(), h.numpy(), rtol=1e-10, atol=1e-12)
 
 
 def normal(mean, log_variance):

@@ -42,7 +42,8 @@ def gradcheck(f, inputs=None, *, backward=None, order=1, rtol=1e-6, seed=0, anal
         for each input (None for a constant);
       a function without arguments, and a Module or a dict of leaf Tensors (name -> parameter), which are changed and put back;
       a model with a method `loss`, and a batch x (random numbers if None): its parameters are checked, by name, with frozen noise.
-    order: 2 checks the gradients of the gradients.  analytic: whether a complex step may be tried (None: what the registry says).
+    order: 2 checks the gradients of the gradients, which are functions of the inputs and of the cotangent.
+    analytic: whether a complex step may be tried (None: what the registry says).
     The result is contracted with a random cotangent, no two entries alike: with all ones, a softmax's wrong gradient passes.
     """
     random = np.random.default_rng(seed)
@@ -95,8 +96,9 @@ class Subject:
             raise GradientError("gradcheck: the function must return one Tensor.", got=type(first).__name__, remedy="return terms.loss, say")
         self.outputs = lambda: [self.call()]
         if order == 2:
-            cotangent = random_like(first, random)
-            self.outputs = lambda: grad(self.call(), list(self.leaves.values()), cotangent, create_graph=True)
+            inputs, cotangent = list(self.leaves.values()), Tensor(random_like(first, random), requires_grad=True)
+            self.outputs = lambda: grad(self.call(), inputs, cotangent, create_graph=True)
+            self.leaves = self.leaves | {"the cotangent": cotangent}
         self.cotangents = [random_like(y, random) for y in self.outputs()]
 
     def values(self):
