@@ -461,7 +461,6 @@ def test_the_table_is_text_and_the_assertion_shows_what_failed():
 
 
 @pytest.mark.parametrize(("call", "words"), [
-    (lambda: semcheck(ta.models.Autoencoder(64, rng=ta.rng(0)), X), "Autoencoder has no likelihood"),
     (lambda: semcheck(object(), X), "object has no loss"),
     (lambda: semcheck(model()), "data x are missing"),
     (lambda: semcheck(model(), X[0]), "two examples"),
@@ -474,6 +473,33 @@ def test_the_table_is_text_and_the_assertion_shows_what_failed():
 def test_what_cannot_be_tested_is_a_clear_error(call, words):
     with pytest.raises(ArgumentError, match=words):
         call()
+
+
+# ---- autoencoders
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_autoencoder_is_tested_for_being_one(dtype):
+    table = semcheck(ta.models.Autoencoder(64, 3, (8,), rng=ta.rng(0)).astype(dtype), X)
+    assert table.passed
+    assert [row.check for row in table] == ["reconstruct", "loss", "mse", "batch twice", "halves apart"]
+
+
+@pytest.mark.parametrize(("loss", "failures"), [
+    (lambda self, x: ops.square(self.decode(self.encode(x)) - x).mean(), {"loss"}),
+    (lambda self, x: ops.square(self.decode(self.encode(x)) - x).sum(), {"loss", "batch twice", "halves apart"}),
+    (lambda self, x: ops.square(self.decode(self.encode(x) + 0.01) - x).sum(axis=-1).mean(), {"loss"}),
+    (lambda self, x: ops.square(self.decode(self.encode(x)) - x[::-1]).sum(axis=-1).mean(), {"loss", "halves apart"}),
+])  # fmt: skip
+def test_an_autoencoder_with_another_loss_fails(loss, failures):
+    kind = type("Wrong", (ta.models.Autoencoder,), {"loss": loss})
+    table = semcheck(kind(64, 3, (8,), rng=ta.rng(0)).astype("float64"), X)
+    assert {row.check for row in table.failures} == failures
+
+
+def test_an_autoencoder_that_shows_other_images_than_it_is_trained_on_fails():
+    kind = type("Wrong", (ta.models.Autoencoder,), {"reconstruct": lambda self, x: 0.99 * self.decode(self.encode(x)).data})
+    assert {row.check for row in semcheck(kind(64, 3, (8,), rng=ta.rng(0)), X).failures} == {"reconstruct", "loss", "mse"}
 
 
 # ---- the scores

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from tinyae.checks.semcheck.autoencoder import check_autoencoder
 from tinyae.checks.semcheck.bench import Bench
 from tinyae.checks.semcheck.evaluation import check_data, check_evaluation, check_generation, check_likelihood, check_outputs
 from tinyae.checks.semcheck.identities import check_constant_pixel, check_dead_latent, check_duplication, check_tiling
@@ -42,6 +43,7 @@ def semcheck(model=None, x=None, *, seed=0, beta=None, **functions):
 
     model: has loss(x, noise=) or loss(x, rng=), encode(x) -> a distribution with mean, log_variance and rsample(noise), decode,
     likelihood.  Its weights are moved for the test, and are afterwards what they were.  x: the data, (N, ...), 50 to 200 examples.
+    An autoencoder, which has no likelihood, is tested for being one: its loss against the squared error of what it reconstructs.
 
     Or, for anybody's code, functions of NumPy arrays, as many as there are; what is not given is not tested, and said so:
 
@@ -61,6 +63,8 @@ def semcheck(model=None, x=None, *, seed=0, beta=None, **functions):
         raise ArgumentError("semcheck: the data.", expected="x (N, ...) with two examples or more, all finite", got=f"shape {x.shape}")
     if model is not None and functions:
         raise ArgumentError("semcheck: a model, or functions, not both.", got=f"a {type(model).__name__} and {', '.join(functions)}")
+    if model is not None and getattr(model, "likelihood", None) is None and hasattr(model, "reconstruct"):
+        return Semantics(check_autoencoder(model, x), type(model).__name__)
     subject = subject_of_functions(beta=beta, **functions) if model is None else subject_of_model(model, beta)
     with np.errstate(all="ignore"):  # what is not finite is a row that fails
         bench = Bench(subject, x, seed)

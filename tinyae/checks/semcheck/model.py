@@ -22,7 +22,6 @@ def subject_of_model(model, beta=None):
                 f"semcheck: {type(model).__name__} has no {name}, so there is no negative ELBO to compare with.",
                 expected="a variational model: loss, encode, decode, likelihood",
                 got=type(model).__name__,
-                remedy="for a plain autoencoder, ta.checks.gradcheck(lambda: model.loss(x).loss, model)",
             )
     if type(getattr(model, "prior", None)).__name__ not in ("StandardNormal", "NoneType"):
         raise ArgumentError("semcheck: only the standard normal prior is known here.", got=type(model.prior).__name__)
