@@ -1,9 +1,9 @@
-"""Module: a part of a model that owns parameters, by name."""
+"""Module: a part of a model that owns parameters, buffers and random streams, by name."""
 
 import numpy as np
 
 from tinyae.autograd import Tensor
-from tinyae.backend import array_module, module_named, to_device, to_numpy, using
+from tinyae.backend import Rng, array_module, module_named, to_device, to_numpy, using
 from tinyae.errors import ArgumentError, DtypeError, ShapeError
 
 
@@ -17,8 +17,18 @@ class Parameter(Tensor):
         self.data = array_module(self.data).array(self.data)  # memory of its own
 
 
+class Buffer(Tensor):
+    """A Tensor that is kept, moved and converted with the model and never trained: a running mean, a mask."""
+
+    __slots__ = ()
+
+    def __init__(self, data, dtype=None):
+        super().__init__(data, dtype=dtype)
+        self.data = array_module(self.data).array(self.data)
+
+
 class Module:
-    """A part of a model.  What it holds as attributes (parameters, modules, lists of modules) is found by itself.
+    """A part of a model.  What it holds as attributes (parameters, buffers, modules, streams, lists of them) is found by itself.
 
     A subclass assigns its parts in `__init__` and computes in `forward`; `module(x)` calls it.
     """
@@ -32,46 +42,61 @@ class Module:
         return f"{type(self).__name__}({sum(p.size for p in self.parameters()):,} parameters)"
 
     def children(self):
-        """(name, module or parameter) of the direct parts, in the order of their assignment."""
+        """(name, part) of the direct parts, in the order of their assignment."""
         for name, value in vars(self).items():
             yield from _parts(name, value)
 
-    def named_parameters(self, prefix="", seen=None):
-        """(dotted name, parameter) of every parameter; a shared one comes once, under its first name."""
+    def named_parts(self, kind, prefix="", seen=None):
+        """(dotted name, part) of every part of a kind, at any depth; a shared one comes once, under its first name."""
         seen = set() if seen is None else seen
         for name, part in self.children():
-            if isinstance(part, Module):
-                yield from part.named_parameters(f"{prefix}{name}.", seen)
-            elif id(part) not in seen:
+            if id(part) not in seen:
                 seen.add(id(part))
-                yield prefix + name, part
+                if isinstance(part, kind):
+                    yield prefix + name, part
+                if isinstance(part, Module):
+                    yield from part.named_parts(kind, f"{prefix}{name}.", seen)
+
+    def named_parameters(self):
+        """(dotted name, parameter) of every parameter, the frozen ones too."""
+        return self.named_parts(Parameter)
+
+    def named_buffers(self):
+        """(dotted name, buffer) of every buffer."""
+        return self.named_parts(Buffer)
+
+    def named_streams(self):
+        """(dotted name, Rng) of every random stream that a module holds: their states belong into a checkpoint."""
+        return self.named_parts(Rng)
+
+    def named_modules(self):
+        """(dotted name, module) of this module, whose name is empty, and of all below it."""
+        yield "", self
+        yield from self.named_parts(Module)
 
     def parameters(self):
         """The parameters, a list."""
         return [parameter for _, parameter in self.named_parameters()]
 
     def modules(self):
-        """This module and all below it."""
-        yield self
-        for _, part in self.children():
-            if isinstance(part, Module):
-                yield from part.modules()
+        """This module and all below it, a list."""
+        return [module for _, module in self.named_modules()]
 
     def state_dict(self):
-        """name -> copy of the values, as NumPy arrays."""
-        return {name: np.array(to_numpy(p.data)) for name, p in self.named_parameters()}
+        """name -> copy of the values of every parameter and buffer, as NumPy arrays."""
+        return {name: np.array(to_numpy(t.data), order="C") for name, t in self.named_parts((Parameter, Buffer))}
 
     def load_state_dict(self, state):
         """Take the values of `state`.  Raises ShapeError, before anything is changed, where names or shapes differ."""
-        own = dict(self.named_parameters())
+        own = dict(self.named_parts((Parameter, Buffer)))
         if own.keys() != state.keys():
             missing, extra = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
             raise ShapeError("load_state_dict: the names differ.", expected=f"also {missing}", got=f"unknown {extra}")
-        for name, parameter in own.items():
-            if np.shape(state[name]) != parameter.shape:
-                raise ShapeError(f"load_state_dict: {name} has another shape.", expected=parameter.shape, got=np.shape(state[name]))
-        for name, parameter in own.items():
-            parameter.assign(_like(state[name], parameter))
+        for name, tensor in own.items():
+            if np.shape(state[name]) != tensor.shape:
+                raise ShapeError(f"load_state_dict: {name} has another shape.", expected=tensor.shape, got=np.shape(state[name]))
+        for name, tensor in own.items():
+            tensor.assign(_like(state[name], tensor))
 
     def train(self, mode=True):
         """Switch this module and all below it to training (or, with False, to evaluation)."""
@@ -83,26 +108,39 @@ class Module:
         """Switch this module and all below it to evaluation."""
         return self.train(False)
 
+    def freeze(self):
+        """Take no gradients of the parameters, so that optimisers leave them alone.  Running statistics go on: `eval` stops them."""
+        for parameter in self.parameters():
+            parameter.requires_grad, parameter.grad = False, None
+        return self
+
+    def unfreeze(self):
+        """Train the parameters again."""
+        for parameter in self.parameters():
+            parameter.requires_grad = True
+        return self
+
     def astype(self, dtype):
-        """Convert every parameter to `dtype` (float32 or float64).  Make the optimiser afterwards."""
+        """Convert parameters and buffers to `dtype` (float32 or float64), integers excepted.  Make the optimiser afterwards."""
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise DtypeError("astype: parameters are float32 or float64.", got=np.dtype(dtype))
-        for parameter in self.parameters():
-            self._replace(parameter, parameter.data.astype(dtype))
+        for _, tensor in self.named_parts((Parameter, Buffer)):
+            if tensor.dtype.kind == "f":
+                self._replace(tensor, tensor.data.astype(dtype))
         return self
 
     def to(self, backend):
-        """Move every parameter to a backend, "numpy" or "cupy".  Make the optimiser afterwards."""
+        """Move parameters and buffers to a backend, "numpy" or "cupy".  Make the optimiser afterwards."""
         module_named(backend)
         with using(backend):
-            for parameter in self.parameters():
-                self._replace(parameter, to_device(to_numpy(parameter.data)))
+            for _, tensor in self.named_parts((Parameter, Buffer)):
+                self._replace(tensor, to_device(to_numpy(tensor.data)))
         return self
 
     @staticmethod
-    def _replace(parameter, data):
-        parameter.data, parameter.grad, parameter.gradient_buffer = data, None, None
-        parameter.touch()
+    def _replace(tensor, data):
+        tensor.data, tensor.grad, tensor.gradient_buffer = data, None, None
+        tensor.touch()
 
     def forward(self, *args, **kwargs):
         """What the module computes; every subclass that is called has its own."""
@@ -110,14 +148,14 @@ class Module:
 
 
 def _parts(name, value):
-    """(dotted name, module or parameter) in a value: itself, or in a list, tuple or dict of any depth."""
-    if isinstance(value, (Module, Parameter)):
+    """(dotted name, part) in a value: itself, or in a list, tuple or dict of any depth."""
+    if isinstance(value, (Module, Parameter, Buffer, Rng)):
         yield name, value
     elif isinstance(value, (list, tuple, dict)):
         for key, item in value.items() if isinstance(value, dict) else enumerate(value):
             yield from _parts(f"{name}.{key}", item)
 
 
-def _like(value, parameter):
-    """`value` with the dtype, and on the backend, of the parameter."""
-    return array_module(parameter.data).asarray(np.asarray(value).astype(parameter.dtype))
+def _like(value, tensor):
+    """`value` with the dtype, and on the backend, of the tensor."""
+    return array_module(tensor.data).asarray(np.asarray(value).astype(tensor.dtype))
