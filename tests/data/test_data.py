@@ -10,7 +10,7 @@ import pytest
 
 import tinyae as ta
 from tinyae.backend import to_numpy
-from tinyae.data import sources
+from tinyae.data import files, mnist
 from tinyae.data.idx import read_idx, write_idx
 from tinyae.errors import ArgumentError, DataError
 
@@ -71,6 +71,67 @@ def test_an_array_becomes_a_data_set():
         ta.data.as_dataset([1, 2])
 
 
+def test_hold_out_splits_without_loss_and_the_same_each_time():
+    digits = ta.data.load("digits", binarisation="threshold")
+    train, validation = digits.hold_out(0.1)
+    assert (len(train), len(validation), train.split, validation.split) == (1260, 140, "train", "validation")
+    assert (train.binarisation, train.image_shape, train.pixels.dtype) == ("threshold", (8, 8), np.uint8)
+    together = np.column_stack([np.concatenate([d.pixels, d.labels[:, None]], axis=1).T for d in (train, validation)]).T
+    assert sorted(map(bytes, together)) == sorted(map(bytes, np.column_stack([digits.pixels, digits.labels])))
+    again, other = digits.hold_out(140)[1], digits.hold_out(140, rng=ta.rng(1))[1]
+    assert (again.pixels == validation.pixels).all()
+    assert (other.pixels != validation.pixels).any()
+    for amount in (0, 1400, 1.5, -3, float("nan")):
+        with pytest.raises(ArgumentError, match="hold_out: some images must go"):
+            digits.hold_out(amount)
+
+
+def test_held_out_images_take_their_factors_along():
+    shapes = ta.data.load("shapes", split="test")
+    train, validation = shapes.hold_out(100)
+    for part in (train, validation):
+        assert (part.pixels == ta.data.draw_sprites(part.factors)).all()
+        assert (part.labels == part.factors[:, 0]).all()
+
+
+def test_colour_images_stay_bytes_until_a_batch_is_drawn(backend):
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 3 * 4 * 5)).astype(np.uint8)
+    colours = ta.data.Dataset("colours", "train", pixels, np.zeros(9, int), (3, 4, 5), 255)
+    assert (colours.pixels is pixels, colours.features, colours.image_shape) == (True, 60, (3, 4, 5))
+    batch = to_numpy(next(iter(colours.batches(9))))
+    assert batch.dtype == np.float32
+    np.testing.assert_allclose(batch, pixels / 255, rtol=1e-6)
+
+
+def test_the_table_tells_what_is_there_without_reading_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("TINYAE_DATA", str(tmp_path))
+    monkeypatch.setattr(files, "cache", lambda: tmp_path / "cache")
+    rows = {row.name: row for row in ta.data.table()}
+    assert tuple(rows) == ta.data.DATASETS
+    away = ["mnist", "fashion-mnist", "cifar-10", "celeba"]
+    assert [name for name, row in rows.items() if not row.present] == away
+    assert rows["mnist"].places == (tmp_path / "mnist", tmp_path / "cache" / "mnist")
+    assert all(bool(row.places) == (name in away) and row.source and row.licence for name, row in rows.items())
+    for place, file in (("mnist", "train-images-idx3-ubyte"), ("cifar-10-sample", "data_batch_1.bin"), ("celeba", "list_attr_celeba.txt")):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / file).write_bytes(b"not looked into")
+    assert [row.name for row in ta.data.table() if not row.present] == ["fashion-mnist"]
+
+
+@pytest.mark.parametrize("name", [name for name in ta.data.DATASETS if name not in ("mnist", "fashion-mnist", "cifar-10", "celeba")])
+def test_what_is_always_there_has_the_sizes_of_the_table_and_is_the_same_each_time(name):
+    row = next(row for row in ta.data.table() if row.name == name)
+    train, test = ta.data.load(name), ta.data.load(name, split="test")
+    assert (len(train), len(test), train.image_shape, test.name, test.split) == (row.train, row.test, row.image_shape, name, "test")
+    assert test.pixels.dtype == (np.float32 if row.image_shape[0] == 1 else np.uint8)
+    again = ta.data.load(name, split="test")
+    assert (again.pixels == test.pixels).all()
+    assert (again.labels == test.labels).all()
+    if name != "digits":  # two digits happen to be alike
+        both = set(map(bytes, train.pixels)) & set(map(bytes, test.pixels))
+        assert both <= {bytes(test.pixels[0].nbytes)}  # of features in superposition there are sometimes none
+
+
 def idx_bytes(array):
     return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
 
@@ -121,13 +182,13 @@ def small_mnist(tmp_path, monkeypatch, images):
     """A folder with four small files, whose checksums the table names."""
     folder, checksums = tmp_path / "mnist", {}
     folder.mkdir()
-    for part in sum(sources.PARTS.values(), ()):
+    for part in sum(mnist.PARTS.values(), ()):
         array = images if "images" in part else np.arange(5, dtype=np.uint8)
         write_idx(folder / f"{part}.gz", array)
         checksums[part] = hashlib.md5(idx_bytes(array)).hexdigest()
-    monkeypatch.setitem(sources.SOURCES, "mnist", sources.SOURCES["mnist"]._replace(checksums=checksums))
+    monkeypatch.setitem(mnist.SOURCES, "mnist", mnist.SOURCES["mnist"]._replace(checksums=checksums))
     monkeypatch.setenv("TINYAE_DATA", str(tmp_path))
-    monkeypatch.setattr(sources, "cache", lambda: tmp_path / "cache")
+    monkeypatch.setattr(files, "cache", lambda: tmp_path / "cache")
     return folder
 
 
@@ -140,6 +201,14 @@ def test_mnist_is_read_from_the_folder_in_the_environment(small_mnist, images):
 def test_a_wrong_checksum_in_the_folder_is_refused(small_mnist):
     write_idx(small_mnist / "train-labels-idx1-ubyte.gz", np.arange(5, dtype=np.uint8)[::-1])
     with pytest.raises(DataError, match="wrong checksum"):
+        ta.data.load("mnist")
+
+
+def test_a_set_without_images_is_refused(small_mnist, monkeypatch):
+    for part, empty in zip(mnist.PARTS["train"], (np.zeros((0, 3, 4)), np.zeros(0)), strict=True):
+        write_idx(small_mnist / f"{part}.gz", empty)
+        monkeypatch.setitem(mnist.SOURCES["mnist"].checksums, part, None)
+    with pytest.raises(DataError, match="there are no images"):
         ta.data.load("mnist")
 
 
@@ -159,22 +228,22 @@ def mirror(monkeypatch, contents):
 
 
 def test_a_missing_file_is_fetched_from_the_first_mirror_whose_content_is_right(small_mnist, monkeypatch, images):
-    first, second = sources.SOURCES["mnist"].mirrors
+    first, second = mnist.SOURCES["mnist"].mirrors
     (small_mnist / "train-images-idx3-ubyte.gz").unlink()
     mirror(monkeypatch, {first: gzip.compress(idx_bytes(images[::-1])), second: gzip.compress(idx_bytes(images))})
     assert (ta.data.load("mnist").pixels == images.reshape(5, 12)).all()
-    assert [path.name for path in (sources.cache() / "mnist").iterdir()] == ["train-images-idx3-ubyte.gz"]
+    assert [path.name for path in (files.cache() / "mnist").iterdir()] == ["train-images-idx3-ubyte.gz"]
 
 
 def test_when_no_mirror_helps_the_error_says_what_to_do_and_keeps_nothing(small_mnist, monkeypatch):
-    first, second = sources.SOURCES["mnist"].mirrors
+    first, second = mnist.SOURCES["mnist"].mirrors
     (small_mnist / "train-images-idx3-ubyte.gz").unlink()
     mirror(monkeypatch, {first: OSError("no route to host"), second: b"<html>"})
     with pytest.raises(DataError, match=r"TINYAE_DATA=DIR") as caught:
         ta.data.load("mnist")
     assert "no route to host" in str(caught.value)
     assert str(small_mnist) in str(caught.value)  # where it was looked for
-    assert list((sources.cache() / "mnist").iterdir()) == []
+    assert list((files.cache() / "mnist").iterdir()) == []
 
 
 @pytest.mark.data

@@ -1,6 +1,8 @@
 """A data set: images kept as bytes, turned into numbers when a batch is drawn."""
 
+import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -12,26 +14,45 @@ BINARISATIONS = {
     "threshold": "1 where the grey value is above 0.5",
     "dynamic": "1 with the grey value as its probability, drawn anew for each batch",
     "static": "1 with the grey value as its probability, drawn once, the same for every run",
-    "grey": "values in [0, 1], not binarised",
+    "grey": "not binarised; values of images in [0, 1]",
 }
 
 
+@dataclasses.dataclass(eq=False, repr=False)
 class Dataset:
-    """Images with labels.
+    """Images (or points) with labels, and the truth about them where it is known.
 
-    pixels: (N, D) numbers from 0 to `scale`, whole ones as bytes.  labels: (N,) classes.  image_shape: (height, width).
+    pixels: (N, D) numbers from 0 to `scale`, whole ones as bytes; points of a toy set: any numbers, scale 1.
+    labels: (N,) classes, `classes` their names.  image_shape: (height, width), (channels, height, width), or (1, D).
     binarisation: what `batches` makes of the grey values (see BINARISATIONS); every number computed from it says so.
+    factors: (N, K) what each image was made from, or its attributes, `factor_names` their names; None if unknown.
+    truth: what is known about the whole set (a GaussianMixture, LinearGaussian, Superposition), or None.
     """
 
-    def __init__(self, name, split, pixels, labels, image_shape, scale, binarisation="grey"):
-        if binarisation not in BINARISATIONS:
-            raise ArgumentError(f"unknown binarisation {binarisation!r}.", expected="one of " + ", ".join(BINARISATIONS))
-        if not len(pixels):
-            raise DataError(f"{name} {split}: there are no images.")
-        if len(pixels) != len(labels):
-            raise DataError(f"{name} {split}: as many labels as images are needed.", got=f"{len(pixels)} images, {len(labels)} labels")
-        self.name, self.split, self.pixels, self.labels = name, split, pixels, labels
-        self.image_shape, self.scale, self.binarisation = tuple(image_shape), scale, binarisation
+    name: str
+    split: str
+    pixels: np.ndarray
+    labels: np.ndarray
+    image_shape: tuple
+    scale: float
+    binarisation: str = "grey"
+    factors: np.ndarray | None = None
+    factor_names: tuple = ()
+    classes: tuple = ()
+    truth: Any = None
+
+    def __post_init__(self):
+        if self.binarisation not in BINARISATIONS:
+            raise ArgumentError(f"unknown binarisation {self.binarisation!r}.", expected="one of " + ", ".join(BINARISATIONS))
+        if not len(self.pixels):
+            raise DataError(f"{self.name} {self.split}: there are no images.")
+        if len(self.pixels) != len(self.labels):
+            got = f"{len(self.pixels)} images, {len(self.labels)} labels"
+            raise DataError(f"{self.name} {self.split}: as many labels as images are needed.", got=got)
+        self.image_shape = tuple(self.image_shape)
+        if self.binarisation != "grey" and self.pixels.dtype.kind == "f" and not (self.pixels.min() >= 0 and self.pixels.max() <= self.scale):
+            got = f"values from {self.pixels.min():.3g} to {self.pixels.max():.3g}"
+            raise ArgumentError(f"{self.name}: points cannot be binarised.", got=got, remedy='binarisation="grey" and a Gaussian likelihood')
 
     def __len__(self):
         return len(self.pixels)
@@ -46,12 +67,31 @@ class Dataset:
 
     @functools.cached_property
     def images(self):
-        """All images as grey values, (N, D) float32 in [0, 1], on the host."""
+        """All images as grey values, (N, D) float32 in [0, 1], on the host; points as they are."""
         return self.pixels.astype(np.float32) / np.float32(self.scale)
 
     def binarise(self, binarisation):
         """The same images with another binarisation."""
-        return Dataset(self.name, self.split, self.pixels, self.labels, self.image_shape, self.scale, binarisation)
+        return dataclasses.replace(self, binarisation=binarisation)
+
+    def rows(self, rows, split=None):
+        """The images `rows` (a slice or indices) as a Dataset of their own; `split` names it."""
+        factors = None if self.factors is None else self.factors[rows]
+        return dataclasses.replace(self, split=split or self.split, pixels=self.pixels[rows], labels=self.labels[rows], factors=factors)
+
+    def hold_out(self, amount, rng=None):
+        """Two Datasets, (train, validation): `amount` images taken out at random, each part in its old order.
+
+        amount: a fraction between 0 and 1, or a whole number of images.  rng: a stream for the choice; without one it
+        is the same each time.  Raises ArgumentError where nothing would be left on one side.
+        """
+        count = round(amount * len(self)) if 0 < amount < 1 else amount
+        if count not in range(1, len(self)):
+            expected = f"a fraction between 0 and 1, or a whole number below {len(self)}"
+            raise ArgumentError("hold_out: some images must go, and some must stay.", expected=expected, got=amount)
+        rng = make_rng(0).stream("hold out", self.name, self.split) if rng is None else check_rng(rng)
+        order = rng.permutation(len(self))
+        return self.rows(np.sort(order[int(count) :])), self.rows(np.sort(order[: int(count)]), "validation")
 
     def batches(self, size, rng=None, shuffle=None):
         """All images once, in batches (B, D) float32 on the backend in use; the last one may be shorter.

@@ -1,112 +1,101 @@
-"""Where each data set comes from: inside the package, a local folder, or a public mirror; always verified."""
+"""Every data set by its name: where it comes from, how it is loaded, whether it is there."""
 
-import os
 import pathlib
+from collections.abc import Callable
 from typing import NamedTuple
 
+from tinyae.data import cifar, files, images, mnist, sprites, toy
 from tinyae.data.dataset import Dataset
 from tinyae.data.idx import read_idx
-from tinyae.errors import ArgumentError, DataError, one_line
+from tinyae.errors import ArgumentError
 
-PARTS = {"train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"), "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")}
+
+def load_digits(name, split):
+    """The first 1,400 images train, the last 397 test: they were written by different halves of the sheet's order."""
+    folder = pathlib.Path(__file__).parent / "digits"
+    pixels, labels = read_idx(folder / "images-idx3-ubyte.gz", 3), read_idx(folder / "labels-idx1-ubyte.gz", 1)
+    return Dataset(name, "train", pixels.reshape(-1, 64), labels, (8, 8), 16).rows(
+        slice(None, 1400) if split == "train" else slice(1400, None), split
+    )
 
 
 class Source(NamedTuple):
-    """Mirrors and checksums (MD5 of the uncompressed content) of the four idx files of a data set."""
+    """A data set: how it is loaded, its sizes, who made it, its licence; its folders and the files that show it is there."""
 
-    mirrors: tuple
-    checksums: dict
+    load: Callable
+    train: int
+    test: int
+    image_shape: tuple
+    origin: str
+    licence: str
+    folders: tuple = ()
+    files: tuple = ()
 
 
+_idx_files = ("train-images-idx3-ubyte.gz", "train-images-idx3-ubyte")
+_ours = {"origin": "generated", "licence": "MIT"}
+_points = {"load": toy.load_toy, **toy.SIZES, **_ours}
 SOURCES = {
-    "mnist": Source(
-        ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
-        {
-            "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-            "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-            "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-            "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
-        },
+    "digits": Source(load_digits, 1400, 397, (8, 8), "UCI optical digits, embedded", "CC BY 4.0"),
+    "mnist": Source(mnist.load_mnist, 60_000, 10_000, (28, 28), "LeCun, Cortes & Burges 1998", "CC BY-SA 3.0", ("mnist",), _idx_files),
+    "fashion-mnist": Source(mnist.load_mnist, 60_000, 10_000, (28, 28), "Xiao, Rasul & Vollgraf 2017", "MIT", ("fashion-mnist",), _idx_files),
+    "cifar-10": Source(
+        cifar.load_cifar, 50_000, 10_000, (3, 32, 32), "Krizhevsky 2009", "none stated", cifar.FOLDERS, ("data_batch_1.bin", "data_batch_1")
     ),
-    "fashion-mnist": Source(
-        ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",),
-        {
-            "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
-            "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
-            "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
-            "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
-        },
+    "celeba": Source(
+        lambda name, split: images.celeba(split=split),
+        162_770,
+        19_962,
+        (3, 64, 64),
+        "Liu, Luo, Wang & Tang 2015",
+        "non-commercial research only",
+        ("celeba",),
+        (images.CELEBA["attributes"],),
     ),
+    "shapes": Source(sprites.load_shapes, sprites.TRAIN, 912, (16, 16), **_ours),
+    "shapes-64": Source(sprites.load_shapes, sprites.TRAIN, 912, (64, 64), **_ours),
+    **{name: Source(image_shape=(1, 3 if name == "swiss-roll" else 2), **_points) for name in (*toy.POINTS, "gaussian-ring", "gaussian-grid")},
+    "linear-gaussian": Source(image_shape=(1, 10), **_points),
+    "superposition": Source(image_shape=(1, 16), **_points),
 }
-DATASETS = ("digits", *SOURCES)
+DATASETS = tuple(SOURCES)
 
 
 def load(name, split="train", binarisation="grey"):
-    """The data set `name` ("digits", "mnist", "fashion-mnist"), split "train" or "test", as a Dataset.
+    """The data set `name` (one of DATASETS), split "train" or "test", as a Dataset.
 
-    digits is embedded.  The others are looked for in the folder TINYAE_DATA/name, then in the cache of earlier
-    downloads, then downloaded.  Raises ArgumentError for an unknown name, DataError for damaged or unreachable files.
+    digits is embedded; shapes and toy sets are drawn, the same each time.  The others are looked for in folders of
+    TINYAE_DATA, then in the cache of earlier downloads; mnist and fashion-mnist are then downloaded.
+    Raises ArgumentError for an unknown name, DataError for missing or damaged files.
     """
-    if name not in DATASETS:
+    if name not in SOURCES:
         raise ArgumentError(f"unknown data set {name!r}.", expected="one of " + ", ".join(DATASETS))
-    if split not in PARTS:
+    if split not in ("train", "test"):
         raise ArgumentError(f"unknown split {split!r}.", expected="train or test")
-    if name == "digits":
-        return _digits(split, binarisation)
-    images, labels = (_part(name, part) for part in PARTS[split])
-    return Dataset(name, split, images.reshape(len(images), -1), labels, images.shape[1:], 255, binarisation)
+    return SOURCES[name].load(name, split).binarise(binarisation)
 
 
-def _digits(split, binarisation):
-    """The first 1,400 images train, the last 397 test: they were written by different halves of the sheet's order."""
-    folder = pathlib.Path(__file__).parent / "digits"
-    images, labels = read_idx(folder / "images-idx3-ubyte.gz", 3), read_idx(folder / "labels-idx1-ubyte.gz", 1)
-    rows = slice(None, 1400) if split == "train" else slice(1400, None)
-    return Dataset("digits", split, images[rows].reshape(-1, 64), labels[rows], (8, 8), 16, binarisation)
+class Row(NamedTuple):
+    """A line of the table of data sets."""
+
+    name: str
+    train: int
+    test: int
+    image_shape: tuple
+    source: str
+    licence: str
+    places: tuple
+    present: bool
 
 
-def _part(name, part):
-    """The array of one idx file, from the first place that has it."""
-    axes, md5 = (3 if "images" in part else 1), SOURCES[name].checksums[part]
-    for folder in places(name):
-        for path in (folder / f"{part}.gz", folder / part):
-            if path.exists():
-                return read_idx(path, axes, md5)
-    return _download(name, part, axes, md5)
+def table():
+    """A Row for each data set: sizes, source, licence, the folders in which it is looked for, whether it is there.
 
-
-def places(name):
-    """The folders in which the files of a data set are looked for."""
-    given = os.environ.get("TINYAE_DATA")
-    return [*([pathlib.Path(given) / name] if given else []), cache() / name]
-
-
-def cache():
-    """The folder of downloaded files: the system's cache folder, in tinyae/."""
-    import pooch
-
-    return pathlib.Path(pooch.os_cache("tinyae"))
-
-
-def _download(name, part, axes, md5):
-    """Fetch one file from the first mirror that gives the right content; a wrong one is not kept."""
-    import pooch
-
-    failures = []
-    for mirror in SOURCES[name].mirrors:
-        path = None
-        try:
-            # the wrapper differs from mirror to mirror, so the content is checked, not the wrapper
-            path = pathlib.Path(pooch.retrieve(f"{mirror}{part}.gz", known_hash=None, fname=f"{part}.part", path=cache() / name))
-            array = read_idx(path, axes, md5)
-            path.replace(path.with_name(f"{part}.gz"))
-            return array
-        except (OSError, ValueError) as error:
-            failures.append(f"{mirror}: {type(error).__name__}: {one_line(error).split(' (')[0]}")
-            if path is not None:
-                path.unlink(missing_ok=True)
-    raise DataError(
-        f"{name}: {part}.gz is neither in {' nor in '.join(map(str, places(name)))}, nor could it be downloaded.",
-        got="; ".join(failures),
-        remedy=f"put the four idx files of {name} into a folder DIR/{name} and set TINYAE_DATA=DIR",
-    )
+    Nothing is read or downloaded; what is embedded or generated is always there, and looked for nowhere.
+    """
+    rows = []
+    for name, source in SOURCES.items():
+        places = tuple(files.places(*source.folders))
+        present = not places or any((place / file).exists() for place in places for file in source.files)
+        rows.append(Row(name, source.train, source.test, source.image_shape, source.origin, source.licence, places, present))
+    return rows
