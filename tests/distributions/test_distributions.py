@@ -1,4 +1,4 @@
-"""Distributions: densities, draws, divergences."""
+"""Distributions: densities, draws, entropies, divergences, gradients, and what they do far out."""
 
 import math
 
@@ -6,38 +6,289 @@ import numpy as np
 import pytest
 
 import tinyae as ta
-from tinyae.distributions import Bernoulli, Normal, StandardNormal, kl_divergence
-from tinyae.errors import ArgumentError
+from tinyae import ops
+from tinyae.backend import to_device
+from tinyae.checks import assert_distribution, assert_gradients, fake_device, semcheck_distribution
+from tinyae.distributions import (
+    CLOSED_FORMS,
+    Bernoulli,
+    Categorical,
+    Concrete,
+    ContinuousBernoulli,
+    DiscretisedLogistic,
+    DiscretisedLogisticMixture,
+    Laplace,
+    Mixture,
+    Normal,
+    StandardNormal,
+    Uniform,
+    kl_divergence,
+)
+from tinyae.errors import ArgumentError, DtypeError, ShapeError
 
 
-def test_a_normal_density_integrates_to_one():
-    x = np.linspace(-30, 30, 60_001)[:, None]
-    assert math.isclose(np.trapezoid(np.exp(Normal(np.array([1.0]), np.array([0.5])).log_prob(x)), x[:, 0]), 1, rel_tol=1e-9)
+def numbers(*shape, low=-1.0, high=1.5):
+    """Different numbers between low and high, in no order."""
+    return np.random.default_rng(len(shape)).permutation(np.linspace(low, high, math.prod(shape))).reshape(shape)
 
 
-def test_normal_draws_have_its_moments():
-    n, q = 200_000, Normal(np.full((200_000, 2), 0.7), np.full((200_000, 2), -1.2))
-    draws = q.sample(ta.rng(0))
-    assert np.abs(draws.mean(0) - 0.7).max() < 5 * math.sqrt(math.exp(-1.2) / n)
-    assert np.abs(draws.var(0) / math.exp(-1.2) - 1).max() < 5 * math.sqrt(2 / n)
-    assert abs(np.corrcoef(draws.T)[0, 1]) < 5 / math.sqrt(n)
-    np.testing.assert_allclose(q.standard_deviation, math.exp(-0.6))
+def concrete(logits):
+    return Concrete(logits, 0.7)
 
 
-def test_bernoulli_probabilities_sum_to_one_and_draws_follow_them():
-    logits = np.array([0.3, -2.0])
-    images = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=float)
-    assert math.isclose(np.exp(Bernoulli(logits).log_prob(images)).sum(), 1, rel_tol=1e-12)
-    n = 100_000
-    draws = Bernoulli(np.tile(logits, (n, 1))).sample(ta.rng(0))
-    assert np.abs(draws.mean(0) - Bernoulli(logits).mean).max() < 5 * 0.5 / math.sqrt(n)
+def uniform(low, width):
+    return Uniform(low, low + ops.exp(width))
+
+
+def gaussians(logits, mean, log_variance):
+    return Mixture(logits, Normal(mean, log_variance))
+
+
+# name -> (distribution, parameters, where a parameter lies far out).  Rows of one feature; vectors of three; three components.
+ONE, FAR = numbers(2, 1), (-80.0, 80.0)
+TABLE = {
+    "normal": (Normal, [ONE, numbers(2, 1, high=0.3)], [(-1e4, 1e4), FAR]),
+    "bernoulli": (Bernoulli, [2 * numbers(2, 3)], [(-1e4, 1e4)]),
+    "continuous Bernoulli": (ContinuousBernoulli, [np.array([[-7.0], [4.0]])], [(-1e4, 1e4)]),
+    "continuous Bernoulli near 1/2": (ContinuousBernoulli, [np.array([[0.003], [-0.009]])], [(-1e-30, 0.0)]),
+    "categorical": (Categorical, [2 * numbers(2, 3)], [(-1e4, 1e4)]),
+    "concrete": (concrete, [numbers(3)], [(-1e4, 1e4)]),
+    "laplace": (Laplace, [ONE, numbers(2, 1, high=0.3)], [(-1e4, 1e4), FAR]),
+    "uniform": (uniform, [ONE, numbers(2, 1, high=0.3)], [(-1.0, 1.0), (-10.0, 80.0)]),
+    "discretised logistic": (DiscretisedLogistic, [ONE, numbers(2, 1) - 2.5], [(-9.0, 9.0), FAR]),
+    "mixture of Gaussians": (gaussians, [numbers(2, 3), numbers(2, 3, 1), numbers(2, 3, 1)], [(-1e4, 1e4), (-9.0, 9.0), FAR]),
+    "mixture of discretised logistics": (
+        DiscretisedLogisticMixture,
+        [numbers(2, 1, 3), numbers(2, 1, 3), numbers(2, 1, 3) - 2.0],
+        [(-1e4, 1e4), (-9.0, 9.0), FAR],
+    ),
+}
+CASES = [pytest.param(kind, given, id=name) for name, (kind, given, _) in TABLE.items()]
+PAIRS = [pytest.param(*case.values, id=case.id) for case in CASES if any(type(case.values[0](*case.values[1])) is q for q, _ in CLOSED_FORMS)]
+
+
+def functions_of(kind, x, noise=None):
+    """name -> what the distribution says, as a function of its parameters."""
+    found = {"log_prob": lambda *given: kind(*given).log_prob(x)}
+    found |= {"mean": lambda *given: kind(*given).mean} if kind is not concrete else {}
+    found |= {"entropy": lambda *given: kind(*given).entropy()} if hasattr(kind, "entropy") or kind is uniform else {}
+    return found | ({"rsample": lambda *given: kind(*given).rsample(noise)} if noise is not None else {})
+
+
+def drawn(kind, given):
+    """(a draw, its noise or None)."""
+    q = kind(*given)
+    noise = q.draw_noise(ta.rng(0)) if hasattr(q, "rsample") else None
+    return ops.stack([q.rsample(noise)])[0] if noise is not None else q.sample(ta.rng(0)), noise
+
+
+# ---- meaning
+
+
+@pytest.mark.parametrize(("kind", "given"), CASES)
+def test_a_density_sums_to_one_and_draws_mean_and_entropy_belong_to_it(kind, given):
+    table = assert_distribution(kind(*given), draws=200_000)
+    assert not table.where("not tested")
+
+
+@pytest.mark.parametrize(("kind", "given"), PAIRS)
+def test_a_closed_divergence_is_the_sum_over_the_density_and_the_mean_over_draws(kind, given):
+    q, p = kind(*given), kind(*[value * 0.5 + (0.5 if kind is uniform and i else 0.1) for i, value in enumerate(given)])
+    q = Uniform(q.low / 8, q.low / 8 + 0.5) if kind is uniform else q
+    p = Uniform(-1.0, p.high) if kind is uniform else p
+    assert_distribution(q, others=[p], kl=kl_divergence, draws=20_000)
+    mean, error = kl_divergence(q, p, samples=20_000, rng=ta.rng(1))
+    assert mean.shape == error.shape == q.shape[:-1]
+    assert (np.abs(mean - kl_divergence(q, p)) <= 5 * error + 1e-12).all()
+    np.testing.assert_allclose(kl_divergence(q, q), 0, atol=1e-12)
 
 
 def test_the_divergence_to_the_prior_is_the_closed_form():
     q = Normal(np.array([[0.7]]), np.array([[-1.2]]))
     assert round(kl_divergence(q, StandardNormal()).item(), 4) == 0.4956
+    np.testing.assert_allclose(kl_divergence(q, Normal(0.0, 0.0)), kl_divergence(q, StandardNormal()))
 
 
-def test_a_pair_without_closed_form_is_an_error_that_names_it():
-    with pytest.raises(ArgumentError, match="Bernoulli, StandardNormal"):
-        kl_divergence(Bernoulli(np.zeros(2)), StandardNormal())
+def test_a_divergence_is_infinite_where_the_support_is_not_covered():
+    q = Uniform(np.array([0.0, 0.2]), np.array([1.0, 0.9]))
+    assert kl_divergence(q, Uniform(0.1, 3.0)) == math.inf
+    assert kl_divergence(q, Uniform(-1.0, 0.95)) == math.inf
+    assert kl_divergence(q, Uniform(0.0, 1.0)) == -math.log(0.9 - 0.2)
+    found = kl_divergence(q, Uniform(0.1, 3.0), samples=500, rng=ta.rng(0))
+    assert found.mean == math.inf
+    assert math.isnan(found.standard_error)
+
+
+def test_without_a_closed_form_there_is_an_estimate_that_says_so():
+    q, p = Normal(numbers(2, 3), -1.0), Mixture(np.zeros(4), Normal(numbers(4, 3), 0.0))
+    with pytest.raises(ArgumentError, match=r"Laplace, Laplace[\s\S]*Normal, Mixture[\s\S]*samples=1000"):
+        kl_divergence(q, p)
+    few, many = (kl_divergence(q, p, samples=n, rng=ta.rng(0)) for n in (100, 10_000))
+    assert few.standard_error.shape == (2,)
+    assert (few.standard_error > 5 * many.standard_error).all()
+    assert (np.abs(few.mean - many.mean) < 5 * few.standard_error).all()
+    with pytest.raises(ArgumentError, match="samples is a whole number"):
+        kl_divergence(q, p, samples=1, rng=ta.rng(0))
+    with pytest.raises(DtypeError, match="not a random stream"):
+        kl_divergence(q, p, samples=10)
+
+
+def test_known_values():
+    levels = np.arange(256) / 127.5 - 1
+    sigmoid = lambda v: 1 / (1 + np.exp(-v))  # noqa: E731
+    upper, lower = sigmoid((levels + 1 / 255 - 0.2) / 0.3), sigmoid((levels - 1 / 255 - 0.2) / 0.3)
+    upper[-1], lower[0] = 1, 0
+    found = DiscretisedLogistic(0.2, math.log(0.3)).log_prob(levels[:, None])
+    np.testing.assert_allclose(found, np.log(upper - lower), rtol=1e-9)
+    lam = 0.2
+    constant = 2 * np.arctanh(1 - 2 * lam) / (1 - 2 * lam)
+    expected = math.log(constant * lam**0.3 * (1 - lam) ** 0.7)
+    np.testing.assert_allclose(ContinuousBernoulli(np.array([math.log(lam / (1 - lam))])).log_prob(np.array([0.3])), expected)
+    alpha, t, x = np.array([0.5, 2.0, 1.0]), 0.7, np.array([0.2, 0.5, 0.3])
+    expected = 2 * t**2 * np.prod(alpha * x ** (-t - 1)) / (alpha * x**-t).sum() ** 3
+    np.testing.assert_allclose(Concrete(np.log(alpha), t).log_prob(x), math.log(expected))
+    weights, means = np.array([0.3, 0.7]), np.array([[0.0, 1.0], [2.0, -1.0]])
+    expected = sum(w * np.exp(-((np.array([0.5, 0.1]) - m) ** 2).sum() / 2) / (2 * math.pi) for w, m in zip(weights, means, strict=True))
+    np.testing.assert_allclose(Mixture(np.log(weights), Normal(means, 0.0)).log_prob(np.array([0.5, 0.1])), math.log(expected))
+
+
+def test_a_component_for_each_feature_is_a_product_of_mixtures():
+    logits, location, log_scale = numbers(3, 4), numbers(3, 4), numbers(3, 4) - 2
+    q = DiscretisedLogisticMixture(logits, location, log_scale)
+    x = q.sample(ta.rng(0), (5,))
+    assert x.shape == (5, 3)
+    single = [Mixture(a, DiscretisedLogistic(b[:, None], c[:, None])) for a, b, c in zip(logits, location, log_scale, strict=True)]
+    np.testing.assert_allclose(q.log_prob(x), sum(one.log_prob(x[:, [j]]) for j, one in enumerate(single)))
+
+
+def test_a_cold_concrete_draw_is_a_categorical_one():
+    logits, noise = numbers(4), Concrete(numbers(4), 1.0).draw_noise(ta.rng(0), (500,))
+    cold = Concrete(logits, 1e-3)
+    hard, soft = cold.rsample(noise, hard=True), cold.rsample(noise)
+    assert set(hard.ravel()) == {0, 1}
+    assert (hard.argmax(axis=-1) == soft.argmax(axis=-1)).all()
+    np.testing.assert_array_equal(hard, Categorical(logits).sample(ta.rng(0), (500,)))
+
+
+# ---- gradients and arithmetic
+
+
+@pytest.mark.parametrize(("kind", "given"), CASES)
+def test_gradients(kind, given):
+    x, noise = drawn(kind, given)
+    for name, function in functions_of(kind, x, noise).items():
+        if name == "log_prob" or not kind.__name__.startswith("Discretised"):  # the mean of 256 levels is a sum over log_prob
+            assert_gradients(function, given, orders=(1,) if kind is DiscretisedLogisticMixture else (1, 2), rtol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "given"), PAIRS)
+def test_gradients_of_divergences(kind, given):
+    other = [0.7 * value - 0.2 for value in given]
+    if kind is not uniform:
+        assert_gradients(lambda *both: kl_divergence(kind(*both[: len(given)]), kind(*both[len(given) :])), given + other)
+    else:
+        assert_gradients(lambda low, high: kl_divergence(Uniform(low, high), Uniform(-2.0, 9.0)), given)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", TABLE)
+def test_parameters_far_out_give_finite_values_and_gradients(name, dtype):
+    kind, given, far = TABLE[name]
+    for k, values in enumerate(far):
+        for value in values:
+            leaves = [ta.Tensor(np.full_like(v, value, dtype=dtype) if i == k else v.astype(dtype), requires_grad=True) for i, v in enumerate(given)]
+            x, noise = drawn(kind, [leaf.data for leaf in leaves])
+            for what, function in functions_of(kind, x, noise).items():
+                y = function(*leaves)
+                gradients = ta.grad(y.sum(), [leaf for leaf in leaves]) if y.requires_grad else []
+                assert y.dtype == dtype
+                assert all(np.isfinite(part.data).all() for part in (y, *gradients)), (what, k, value)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_on_a_device_nothing_waits_and_float32_stays(name, backend):
+    kind, given, _ = TABLE[name]
+    expected = kind(*[v.astype(np.float32) for v in given])
+    q = kind(*[ta.Tensor(to_device(v.astype(np.float32)), requires_grad=True) for v in given])
+    before = fake_device.counters.synchronisations
+    x = q.sample(ta.rng(0), (4,))
+    y = q.log_prob(x)
+    y.sum().backward()
+    results = {"draw": x, "log_prob": y} | ({"mean": q.mean} if kind is not concrete else {})
+    results |= {"entropy": q.entropy()} if hasattr(q, "entropy") else {}
+    assert fake_device.counters.synchronisations == before
+    assert all(value.dtype == np.float32 for value in results.values())
+    host = np.asarray(ta.backend.to_numpy(x.data if isinstance(x, ta.Tensor) else x))
+    np.testing.assert_allclose(y.numpy(), expected.log_prob(host), rtol=1e-4, atol=1e-4)
+    assert all(type(ta.autograd.raw(value)) is type(to_device(np.ones(1))) for value in results.values())
+
+
+@pytest.mark.parametrize(("one", "all_alike"), [
+    (Normal(numbers(2, 3), 0.4), Normal(numbers(2, 3), np.full((2, 3), 0.4))),
+    (Normal(0.4, numbers(2, 3)), Normal(np.full((2, 3), 0.4), numbers(2, 3))),
+    (Laplace(numbers(2, 3), 0.4), Laplace(numbers(2, 3), np.full((2, 3), 0.4))),
+    (Laplace(0.4, numbers(2, 3)), Laplace(np.full((2, 3), 0.4), numbers(2, 3))),
+    (Uniform(numbers(2, 3), 2.0), Uniform(numbers(2, 3), np.full((2, 3), 2.0))),
+    (DiscretisedLogistic(numbers(2, 3), -3.0), DiscretisedLogistic(numbers(2, 3), np.full((2, 3), -3.0))),
+])  # fmt: skip
+def test_one_number_serves_all_features(one, all_alike):
+    x = one.sample(ta.rng(0), (5,))
+    np.testing.assert_array_equal(x, all_alike.sample(ta.rng(0), (5,)))
+    np.testing.assert_allclose(one.log_prob(x), all_alike.log_prob(x))
+    np.testing.assert_allclose(one.entropy(), all_alike.entropy())
+    np.testing.assert_allclose(one.mean + np.zeros((2, 3)), all_alike.mean)
+    if not isinstance(one, DiscretisedLogistic):
+        np.testing.assert_allclose(kl_divergence(one, all_alike), 0, atol=1e-12)
+
+
+def test_the_standard_normal_has_as_many_dimensions_as_are_asked_for():
+    z = StandardNormal().sample(ta.rng(0), (4, 3))
+    assert (z.shape, z.dtype) == ((4, 3), np.float32)
+    assert StandardNormal().log_prob(z).shape == (4,)
+    estimate = kl_divergence(StandardNormal(), Normal(numbers(2, 3), 0.3), samples=5000, rng=ta.rng(0))
+    exact = kl_divergence(Normal(np.zeros(3), 0.0), Normal(numbers(2, 3), 0.3))
+    assert (np.abs(estimate.mean - exact) < 5 * estimate.standard_error).all()
+
+
+# ---- errors
+
+
+def test_misuse_is_named():
+    with pytest.raises(ArgumentError, match="temperature must be a positive number"):
+        Concrete(np.zeros(3), 0.0)
+    with pytest.raises(ShapeError, match="each component has one logit"):
+        Mixture(np.zeros(3), Normal(np.zeros((4, 2)), 0.0))
+    with pytest.raises(DtypeError, match=r"ops\.one_hot"):
+        Categorical(np.zeros((2, 3))).log_prob(np.array([0, 2]))
+    for q in (Bernoulli(np.zeros(2)), Normal(np.zeros(2), 0.0), Categorical(np.zeros(2)), DiscretisedLogistic(np.zeros(2), 0.0)):
+        with pytest.raises(DtypeError, match="not a random stream"):
+            q.sample(3)
+    assert repr(Normal(np.zeros((2, 3)), 0.0)) == "Normal(mean (2, 3), log_variance ())"
+
+
+# ---- planted errors
+
+WRONG = {
+    "1 % in the scale of the draws": (Laplace, "rsample", lambda q, noise: q.mean + 1.01 * ops.exp(q.log_scale) * noise, "draws"),
+    "1 % in the scale of the density": (Laplace, "log_prob", lambda q, x: -(abs(x - q.mean) / 1.01 + q.log_scale + math.log(2)).sum(-1), "sum"),
+    "a constant left out": (Normal, "log_prob", lambda q, x: -((x - q.mean) ** 2 / np.exp(q.log_variance) + q.log_variance).sum(-1) / 2, "sum"),
+    "a mean where a sum belongs": (Normal, "entropy", lambda q: (q.log_variance + 1 + math.log(2 * math.pi)).mean(-1) / 2, "entropy"),
+    "a sigmoid for a mean": (ContinuousBernoulli, "mean", property(lambda q: ops.sigmoid(q.logits)), "mean"),
+    "one noise for all rows": (Normal, "rsample", lambda q, noise: q.mean + q.standard_deviation * noise[..., :1, :], "draws: independence"),
+    "edges without their tails": (
+        DiscretisedLogistic,
+        "log_prob",
+        lambda q, x: np.log(1 / (1 + np.exp(-(x + 1 / 255 - 0.2))) - 1 / (1 + np.exp(-(x - 1 / 255 - 0.2)))).sum(-1),
+        "sum",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_planted_error_is_found(name, monkeypatch):
+    kind, method, wrong, row = WRONG[name]
+    given = {Laplace: [numbers(2, 1), 0.0], Normal: [numbers(2, 2), 0.3 + np.zeros((2, 2))], ContinuousBernoulli: [np.array([[3.0], [-1.0]])]}
+    given[DiscretisedLogistic] = [np.full((2, 1), 0.2), 0.0]
+    assert semcheck_distribution(kind(*given[kind])).passed
+    monkeypatch.setattr(kind, method, wrong)
+    assert any(failure.check.startswith(row) for failure in semcheck_distribution(kind(*given[kind])).failures)

@@ -1,29 +1,34 @@
 """The Bernoulli distribution of binary features, given by logits."""
 
-from tinyae.autograd import Tensor
-from tinyae.ops.activations import sigmoid
+from tinyae.autograd import raw
+from tinyae.backend import check_rng
+from tinyae.distributions.distribution import Distribution
+from tinyae.ops.activations import sigmoid, softplus
 from tinyae.ops.likelihoods import bce_with_logits
 
 
-class Bernoulli:
+class Bernoulli(Distribution):
     """0 or 1, independent in each of D features, with probability sigmoid(logits) of a 1.  logits: (..., D)."""
+
+    parameters, support = ("logits",), [0.0, 1.0]
 
     def __init__(self, logits):
         self.logits = logits
-
-    def __repr__(self):
-        return f"Bernoulli(logits {self.logits.shape})"
 
     @property
     def mean(self):
         """The probability of a 1, (..., D)."""
         return sigmoid(self.logits)
 
-    def sample(self, rng):
-        """A draw of zeros and ones, an array (..., D)."""
-        probability = self.mean
-        return rng.bernoulli(probability.data if isinstance(probability, Tensor) else probability)
+    def sample(self, rng, draws=()):
+        """A draw of zeros and ones, an array (*draws, ..., D)."""
+        return check_rng(rng).bernoulli(raw(self.mean) + self.zeros(draws))
 
     def log_prob(self, x):
         """The log-probability of x, (..., D), in nats; summed over D.  Returns (...,)."""
         return -bce_with_logits(self.logits, x)
+
+    def entropy(self):
+        """-p log p - (1 - p) log(1 - p), in nats, summed over D.  Returns (...,)."""
+        a = self.logits
+        return (sigmoid(a) * softplus(-a) + sigmoid(-a) * softplus(a)).sum(axis=-1)  # of positive terms: nothing cancels

@@ -1,0 +1,73 @@
+"""What the distributions share: features along the last axis, parameters that broadcast, and noise from a stream."""
+
+import numpy as np
+
+from tinyae.autograd import raw
+from tinyae.backend import array_module, as_array, check_rng
+from tinyae.ops.exponential import log, log1p
+
+
+class Distribution:
+    """D features along the last axis, the axes before it are rows; parameters broadcast, and one number serves all.
+
+    Each has log_prob(x), in nats, summed over D; sample(rng, draws=()); a mean and an entropy() where there is a closed form.
+    parameters: the names of its parameters.  support: a pair (low, high), a list of the values that a feature takes, or
+    "one-hot" or "simplex" for vectors.
+    """
+
+    def __repr__(self):
+        shapes = ", ".join(f"{name} {getattr(getattr(self, name), 'shape', ())}" for name in self.parameters)
+        return f"{type(self).__name__}({shapes})"
+
+    @property
+    def shape(self):
+        """The shape of a draw, (..., D); () where each parameter is one number, for any D."""
+        return np.broadcast_shapes(*(getattr(getattr(self, name), "shape", ()) for name in self.parameters))
+
+    def zeros(self, draws=()):
+        """Zeros of the shape of so many draws, beside the parameters and in their dtype: adding them gives each feature its number."""
+        given = [getattr(self, name) for name in self.parameters]
+        like = next((raw(value) for value in given if hasattr(value, "shape")), as_array(0.0))
+        return array_module(like).zeros((*draws, *self.shape), like.dtype)
+
+
+class Reparameterised(Distribution):
+    """A distribution whose draws are differentiable functions of noise that has no parameters: rsample(noise).
+
+    noise(rng, shape, dtype) draws it.  Kingma & Welling 2014, section 2.4.
+    """
+
+    def draw_noise(self, rng, draws=()):
+        """Noise for rsample, from a stream.  draws: axes in front.  Returns (*draws, ..., D)."""
+        return self.noise(check_rng(rng), (*draws, *self.shape), self.zeros().dtype)
+
+    def sample(self, rng, draws=()):
+        """A draw, (*draws, ..., D), with noise from `rng`; differentiable where the parameters are Tensors."""
+        return self.rsample(self.draw_noise(rng, draws))
+
+
+def normal(rng, shape, dtype):
+    """Noise from N(0, 1)."""
+    return rng.normal(shape, dtype)
+
+
+def uniform(rng, shape, dtype):
+    """Noise uniform on (0, 1), the ends excluded, so that its logarithms are finite."""
+    return rng.uniform(shape, np.finfo(dtype).eps / 8, dtype=dtype)  # moves the 0 alone: it is less than other numbers keep
+
+
+def laplace(rng, shape, dtype):
+    """Noise with density exp(-|x|) / 2: the difference of two exponential draws."""
+    first, second = log(uniform(rng, (2, *shape), dtype))
+    return first - second
+
+
+def logistic(rng, shape, dtype):
+    """Noise with the distribution function sigmoid(x)."""
+    u = uniform(rng, shape, dtype)
+    return log(u) - log1p(-u)
+
+
+def gumbel(rng, shape, dtype):
+    """Noise with the distribution function exp(-exp(-x)): the largest of logits + noise is k with probability softmax(logits)[k]."""
+    return -log(-log(uniform(rng, shape, dtype)))
