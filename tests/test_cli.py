@@ -82,7 +82,7 @@ BAD = {
     "folder under a file": (["train", "vae", "--out", "{tmp}/file/run"], "cannot be made"),
     "folder with a run": (["train", "vae", "--out", "{tmp}/run"], "holds a run already"),
     "folder without a name": (["train", "vae", "--out", ""], "a folder needs a name"),
-    "divergence": (["train", "vae", "--lr", "1e9", "--epochs", "3", "--out", "run2"], "not a finite number after epoch"),
+    "divergence": (["train", "vae", "--lr", "1e9", "--epochs", "3", "--out", "run2"], "not a finite number in epoch"),
     "no gpu": (["train", "vae", "--backend", "cupy"], "CuPy"),
 }
 

@@ -175,9 +175,13 @@ class Rng:
     @classmethod
     def from_state(cls, state):
         """The stream that `state()` described, at the same place."""
-        rng = cls(state["seed"], state["path"])
-        rng._generator.bit_generator.state = _unplain(state["philox"])
-        return rng
+        return cls().restore(state)
+
+    def restore(self, state):
+        """Become the stream that `state()` described, at the same place."""
+        self.__init__(state["seed"], state["path"])
+        self._generator.bit_generator.state = _unplain(state["philox"])
+        return self
 
 
 def _plain(value):

@@ -77,7 +77,7 @@ def test_a_run_can_be_read_back(tmp_path):
     assert all((a == b).all() for a, b in zip(again.state_dict().values(), model.state_dict().values(), strict=True))
     rows = list(csv.DictReader((tmp_path / "run" / "history.csv").read_text().splitlines()))
     assert [float(row["test_loss"]) for row in rows] == history["test_loss"]
-    assert json.loads((tmp_path / "run" / "config.json").read_text()) == {"seed": 0}
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["seed"] == 0
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["checkpoint.safetensors", "config.json", "history.csv"]
 
 
@@ -206,12 +206,6 @@ def test_a_second_interrupt_does_not_wait():
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def test_a_loss_that_is_no_number_stops_the_training():
-    model = ta.models.Autoencoder(64, 2, rng=ta.rng(0))
-    with pytest.raises(DataError, match="not a finite number after epoch 1"), np.errstate(all="ignore"):
-        ta.fit(model, digits(), epochs=3, lr=1e30, progress=False)
-
-
 def test_data_that_do_not_fit_are_refused_before_anything_is_trained():
     model = ta.models.VAE(10, 2, rng=ta.rng(0))
     before = model.state_dict()
@@ -303,5 +297,5 @@ def test_an_array_can_be_evaluated():
 
 def test_a_model_of_ones_own_can_be_fitted():
     history = ta.fit(Plain(), digits(binarisation="grey"), test=digits("test", "grey"), epochs=8, progress=False)
-    assert list(history.rows[0]) == ["epoch", "train_loss", "test_loss", "seconds"]
+    assert list(history.rows[0]) == ["epoch", "train_loss", "test_loss", "gradient_norm", "seconds", "memory_mb"]
     assert history["test_loss"][-1] < 0.5 * history["test_loss"][0]

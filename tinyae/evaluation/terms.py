@@ -1,8 +1,9 @@
 """The terms of a model's loss over a whole data set."""
 
+import contextlib
 import inspect
 
-from tinyae.autograd import Tensor, no_grad
+from tinyae.autograd import Tensor, no_grad, raw
 from tinyae.backend import to_numpy
 from tinyae.data import as_dataset
 
@@ -28,9 +29,9 @@ class Mean:
         self.totals, self.count = {}, 0
 
     def add(self, terms, examples):
-        """Add the terms (a dict of Tensors) of a batch of so many examples."""
+        """Add the terms (a dict of Tensors, or arrays, with one entry) of a batch of so many examples."""
         for name, value in terms.items():
-            self.totals[name] = self.totals.get(name, 0.0) + value.data * examples
+            self.totals[name] = self.totals.get(name, 0.0) + raw(value) * examples
         self.count += examples
 
     def read(self):
@@ -38,14 +39,27 @@ class Mean:
         return {name: to_numpy(total).item() / self.count for name, total in self.totals.items()}
 
 
+@contextlib.contextmanager
+def evaluating(model):
+    """`with evaluating(model):` its modules are in evaluation (no dropout, running statistics), and afterwards in what they were before."""
+    modules = [(module, module.training) for module in model.modules()] if hasattr(model, "modules") else []
+    try:
+        for module, _ in modules:
+            module.training = False
+        yield
+    finally:
+        for module, training in modules:
+            module.training = training
+
+
 def evaluate(model, data, *, rng, draws=1, batch_size=1000):
-    """The mean of each term over all examples of `data`: a dict of floats (nats per example for a VAE).
+    """The mean of each term over all examples of `data`: a dict of floats (nats per example for a VAE).  The model is in evaluation mode.
 
     A short last batch counts by its size.  draws: passes over the data, each with fresh noise (a model without noise
     gives the same in each).  rng: a stream; the same stream gives the same numbers, whatever the size of the batches.
     """
     data, loss, mean = as_dataset(data, "test"), named_loss(model), Mean()
-    with no_grad():
+    with no_grad(), evaluating(model):
         for draw in range(draws):
             noise = rng.stream("noise", draw)
             for x in data.batches(batch_size, rng=rng.stream("pixels", draw), shuffle=False):

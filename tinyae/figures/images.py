@@ -9,6 +9,7 @@ from tinyae.autograd import Tensor, no_grad
 from tinyae.backend import to_device, to_numpy
 from tinyae.errors import ArgumentError
 from tinyae.figures.style import WIDTH, blank, styled
+from tinyae.models.parts import dtype_of
 
 MARGIN = 0.1  # inches around a grid
 GAP = 2  # pixels of the enlarged images between two of them
@@ -30,7 +31,7 @@ def codes(model, x):
 def decoded_means(model, z):
     """The means of p(x | z) (an autoencoder: its decoder's output).  z: (N, J), on the host.  Returns (N, D)."""
     with no_grad():
-        decoded = model.decode(to_device(z.astype(model.decoder[-1].weight.dtype)))
+        decoded = model.decode(to_device(z.astype(dtype_of(model))))
         return to_host(decoded if model.likelihood is None else model.likelihood(decoded).mean)
 
 

@@ -150,7 +150,7 @@ def microscope_model(name, seed=0, batch=4, latent=2, hidden=(16,), activation="
     with record(model) as trace:
         terms = model.loss(x, **noise)
     trace.backward(terms.loss)
-    described = ", ".join(f"{key}={value!r}" for key, value in model.config.items() if key != "model" and value is not None)
+    described = ", ".join(f"{key}={value!r}" for key, value in model.config.items() if key != "model" and value not in (None, ()))
     heading = textwrap.fill(f"One training step of {type(model).__name__}({described}).", width)
     heading += f"\nSeed {seed}; a batch of {len(x)} training digits, each pixel 1 where the grey value is above 0.5."
     units = "nats per example" if name == "vae" else "squared error, summed over features (mse: per feature)"

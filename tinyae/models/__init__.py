@@ -2,11 +2,12 @@
 
 from tinyae.errors import ArgumentError
 from tinyae.models.autoencoder import Autoencoder
+from tinyae.models.objective import ELBO
 from tinyae.models.parts import LIKELIHOODS, Terms
 from tinyae.models.vae import VAE
 
 MODELS = {"autoencoder": Autoencoder, "vae": VAE}
-__all__ = ["LIKELIHOODS", "MODELS", "VAE", "Autoencoder", "Terms", "build"]
+__all__ = ["ELBO", "LIKELIHOODS", "MODELS", "VAE", "Autoencoder", "Terms", "build"]
 
 
 def build(config, rng):

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from tinyae.autograd import Tensor, no_grad
 from tinyae.backend import rng as make_rng
-from tinyae.models.parts import as_rows, as_widths, check_sizes
-from tinyae.nn import Module, mlp
+from tinyae.models.parts import as_rows, as_widths, check_sizes, dtype_of, encoder_and_decoder
+from tinyae.nn import Module
 from tinyae.ops.arithmetic import square
 
 
@@ -20,23 +20,24 @@ class Autoencoder(Module):
     """decode(encode(x)), trained to give x back.
 
     features: width D of an example.  latent: width J of the code.  hidden: widths of the encoder's layers; the decoder
-    has them in reverse.  rng: a stream for the initial weights.
+    has them in reverse.  channels: of convolutions before the hidden layers, for images of `image_shape`.  rng: a stream
+    for the initial weights.
     """
 
     likelihood = None
 
-    def __init__(self, features, latent=2, hidden=(64,), activation="relu", *, rng=None):
-        hidden = as_widths(hidden)
-        check_sizes(features=features, latent=latent, hidden=hidden)
+    def __init__(self, features, latent=2, hidden=(64,), activation="relu", channels=(), image_shape=None, *, rng=None):
+        hidden, channels = as_widths(hidden), as_widths(channels, "channels")
+        check_sizes(features=features, latent=latent, hidden=hidden, channels=channels)
         rng = make_rng(0) if rng is None else rng
         self.config = {"model": "autoencoder", "features": int(features), "latent": int(latent), "hidden": hidden, "activation": activation}
+        self.config |= {"channels": channels, "image_shape": image_shape}
         self.features, self.latent = features, latent
-        self.encoder = mlp(features, *hidden, latent, activation=activation, rng=rng)
-        self.decoder = mlp(latent, *reversed(hidden), features, activation=activation, rng=rng)
+        self.encoder, self.decoder = encoder_and_decoder(features, latent, latent, hidden, channels, image_shape, activation, rng)
 
     def rows(self, x):
         """x, (N, ...), as (N, D) of the weights' dtype."""
-        return as_rows(x, self.features, self.decoder[-1].weight.dtype)
+        return as_rows(x, self.features, dtype_of(self))
 
     def encode(self, x):
         """The code of x.  x: (N, D).  Returns (N, J)."""

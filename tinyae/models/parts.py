@@ -9,6 +9,7 @@ from tinyae.autograd import Tensor
 from tinyae.backend import is_array
 from tinyae.distributions import Bernoulli, Normal
 from tinyae.errors import ArgumentError, DataError, DtypeError, ShapeError, caller, show
+from tinyae.nn import conv_decoder, conv_encoder, mlp
 
 
 class Terms(NamedTuple):
@@ -60,11 +61,30 @@ def check_sizes(**sizes):
                 raise ArgumentError(f"{name}: a size must be a whole number, 1 or more.", got=repr(value))
 
 
-def as_widths(hidden):
-    """`hidden` as a tuple of widths.  Raises ArgumentError for what is no sequence."""
+def as_widths(hidden, name="hidden"):
+    """`hidden`, `channels`, ... as a tuple of widths.  Raises ArgumentError for what is no sequence."""
     if not isinstance(hidden, (tuple, list)):
-        raise ArgumentError("hidden: a sequence of widths is needed.", expected="hidden=(64,) or hidden=(512, 256)", got=f"hidden={hidden!r}")
+        raise ArgumentError(f"{name}: a sequence of widths is needed.", expected=f"{name}=(64,) or {name}=(512, 256)", got=f"{name}={hidden!r}")
     return tuple(int(width) if isinstance(width, np.integer) else width for width in hidden)
+
+
+def encoder_and_decoder(features, outputs, latent, hidden, channels, image_shape, activation, rng):
+    """The two networks of a model for rows of `features` numbers: linear layers, with `channels` convolutions before and after them.
+
+    The encoder has `outputs` outputs.  Raises ArgumentError where the image shape does not fit, or is missing where there are channels.
+    """
+    if not channels:
+        networks = (features, *hidden, outputs), (latent, *reversed(hidden), features)
+        return tuple(mlp(*widths, activation=activation, rng=rng) for widths in networks)
+    if image_shape is None or math.prod(image_shape) != features:
+        raise ArgumentError("image_shape: convolutions need it.", expected=f"(C, height, width) of {features} features", got=image_shape)
+    encoder = conv_encoder(image_shape, channels, hidden, outputs, activation=activation, rng=rng)
+    return encoder, conv_decoder(latent, hidden, channels, image_shape, activation=activation, rng=rng)
+
+
+def dtype_of(model):
+    """The dtype of a model's weights."""
+    return next(model.named_parameters())[1].dtype
 
 
 def as_rows(x, features, dtype, low=-math.inf, high=math.inf):

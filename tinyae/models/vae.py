@@ -3,10 +3,11 @@
 from tinyae.autograd import no_grad
 from tinyae.backend import check_rng
 from tinyae.backend import rng as make_rng
-from tinyae.distributions import Normal, StandardNormal, kl_divergence
+from tinyae.distributions import Normal, StandardNormal
 from tinyae.errors import ArgumentError, ShapeError, caller, show
-from tinyae.models.parts import LIKELIHOODS, Terms, as_rows, as_widths, check_sizes
-from tinyae.nn import Module, mlp
+from tinyae.models.objective import ELBO
+from tinyae.models.parts import LIKELIHOODS, as_rows, as_widths, check_sizes, dtype_of, encoder_and_decoder
+from tinyae.nn import Module
 
 
 class VAE(Module):
@@ -14,28 +15,30 @@ class VAE(Module):
 
     features: width D of an example.  latent: dimensions J of z.  hidden: widths of the encoder's layers; the decoder has
     them in reverse.  likelihood: "bernoulli" (the decoder gives logits) or "gaussian" (it gives means; `variance` is
-    fixed, 1/2 makes the loss the squared error plus the KL, up to a constant).  rng: a stream for the initial weights.
+    fixed, 1/2 makes the loss the squared error plus the KL, up to a constant).  channels: of convolutions before the hidden
+    layers (see nn.conv_encoder), for images of `image_shape`.  rng: a stream for the initial weights.
     """
 
-    def __init__(self, features, latent=2, hidden=(64,), likelihood="bernoulli", activation="relu", variance=None, *, rng=None):
-        hidden = as_widths(hidden)
-        check_sizes(features=features, latent=latent, hidden=hidden)
+    def __init__(
+        self, features, latent=2, hidden=(64,), likelihood="bernoulli", activation="relu", variance=None, channels=(), image_shape=None, *, rng=None
+    ):
+        hidden, channels = as_widths(hidden), as_widths(channels, "channels")
+        check_sizes(features=features, latent=latent, hidden=hidden, channels=channels)
         if likelihood not in LIKELIHOODS:
             raise ArgumentError(f"unknown likelihood {likelihood!r}.", expected="one of " + ", ".join(LIKELIHOODS))
         if likelihood != "gaussian" and variance is not None:
             raise ArgumentError("variance: only the gaussian likelihood has one.", got=f"likelihood={likelihood!r}")
         rng = make_rng(0) if rng is None else rng
         self.config = {"model": "vae", "features": int(features), "latent": int(latent), "hidden": hidden, "likelihood": likelihood}
-        self.config |= {"activation": activation, "variance": variance}
+        self.config |= {"activation": activation, "variance": variance, "channels": channels, "image_shape": image_shape}
         self.features, self.latent = features, latent
-        self.encoder = mlp(features, *hidden, 2 * latent, activation=activation, rng=rng)
-        self.decoder = mlp(latent, *reversed(hidden), features, activation=activation, rng=rng)
+        self.encoder, self.decoder = encoder_and_decoder(features, 2 * latent, latent, hidden, channels, image_shape, activation, rng)
         self.likelihood = LIKELIHOODS[likelihood](*([] if variance is None else [variance]))
-        self.prior = StandardNormal()
+        self.prior, self.objective = StandardNormal(), ELBO()
 
     def rows(self, x):
         """x, (N, ...), as (N, D) of the weights' dtype; raises an error where it is outside the likelihood's support."""
-        return as_rows(x, self.features, self.decoder[-1].weight.dtype, self.likelihood.low, self.likelihood.high)
+        return as_rows(x, self.features, dtype_of(self), self.likelihood.low, self.likelihood.high)
 
     def encode(self, x):
         """The posterior q(z | x), a Normal with mean and log_variance (N, J).  x: (N, D)."""
@@ -47,7 +50,7 @@ class VAE(Module):
         return self.decoder(z)
 
     def loss(self, x, noise=None, rng=None):
-        """The negative ELBO and its terms, in nats per example: summed over features and latents, mean over the batch.
+        """What `self.objective` makes of the two terms, in nats per example: summed over features and latents, mean over the batch.
 
         x: (N, D).  noise: (N, J), or (K, N, J) for the mean over K draws, from N(0, 1); or `rng`, a stream to draw it.
         """
@@ -55,10 +58,8 @@ class VAE(Module):
         noise = self.draw_noise(len(x), noise, rng)
         q = self.encode(x)
         z = q.rsample(noise)
-        reconstruction = -self.likelihood(self.decode(z)).log_prob(x).mean()
-        kl = kl_divergence(q, self.prior).mean()
-        negative_elbo = reconstruction + kl
-        return Terms(loss=negative_elbo, negative_elbo=negative_elbo, reconstruction=reconstruction, kl=kl)
+        log_likelihood = self.likelihood(self.decode(z)).log_prob(x)
+        return self.objective(log_likelihood, q, self.prior)
 
     def draw_noise(self, n, noise=None, rng=None):
         """`noise`, after a look at its shape, or (n, J) numbers from N(0, 1) drawn from `rng`."""
@@ -67,7 +68,7 @@ class VAE(Module):
                 raise ArgumentError(
                     "noise is an input of a VAE.", expected="noise= or rng=", at=show(caller()), remedy="model.loss(x, rng=ta.rng(0))"
                 )
-            return check_rng(rng).normal((n, self.latent), self.decoder[-1].weight.dtype)
+            return check_rng(rng).normal((n, self.latent), dtype_of(self))
         if tuple(noise.shape[-2:]) != (n, self.latent):
             raise ShapeError("the noise does not fit.", expected=f"(..., {n}, {self.latent})", got=noise.shape, at=show(caller()))
         return noise

@@ -3,6 +3,6 @@
 from tinyae.training.files import load, save
 from tinyae.training.fit import fit
 from tinyae.training.history import History
-from tinyae.training.run import Run
+from tinyae.training.run import Run, numbered
 
-__all__ = ["History", "Run", "fit", "load", "save"]
+__all__ = ["History", "Run", "fit", "load", "numbered", "save"]

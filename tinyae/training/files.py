@@ -1,6 +1,8 @@
 """Files that are either whole or not there; models in the safetensors format (never pickle)."""
 
 import contextlib
+import hashlib
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -13,7 +15,7 @@ from tinyae.backend import rng as make_rng
 from tinyae.errors import RunError, TinyaeError
 from tinyae.models import build
 
-FORMAT = "tinyae 1"
+FORMAT, OLDER = "tinyae 2", "tinyae 1"  # the older one had no checksum, and nothing to resume from
 
 
 def write_atomic(path, content):
@@ -59,26 +61,45 @@ def replace(path, content):
 
 
 def write_tensors(path, arrays, metadata):
-    """Write named NumPy arrays and a dict of JSON values as a safetensors file, atomically."""
+    """Write named NumPy arrays and a dict of JSON values as a safetensors file, atomically, with a checksum of both."""
     from safetensors.numpy import save as to_bytes
 
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}  # the format writes others wrongly
-    write_atomic(path, to_bytes(arrays, metadata={"format": FORMAT, "json": json.dumps(metadata)}))
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # the format writes others wrongly
+    text = json.dumps(metadata)
+    header = {"format": FORMAT, "tinyae": importlib.metadata.version("tinyae"), "json": text, "checksum": checksum(text, arrays)}
+    write_atomic(path, to_bytes(arrays, metadata=header))
+
+
+def checksum(text, arrays=()):
+    """A digest of a text and of named arrays: their names, types, shapes and bytes."""
+    digest = hashlib.blake2b(text.encode(), digest_size=16)
+    for name in sorted(arrays):
+        array = np.asarray(arrays[name], order="C")
+        digest.update(f"{name} {array.dtype} {array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def read_tensors(path):
-    """(arrays, metadata) of a file that `write_tensors` made.  Raises RunError where it is missing or damaged."""
+    """(arrays, metadata) of a file that `write_tensors` made.  Raises RunError where it is missing, damaged, or of an unknown format."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
             found = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    except (OSError, SafetensorError) as error:
-        raise RunError(f"{path}: it cannot be read as a saved model.", got=str(error)) from error
-    if found.get("format") != FORMAT:
-        raise RunError(f"{path}: another program or version wrote it.", expected=f"format {FORMAT!r}", got=repr(found.get("format")))
-    return arrays, json.loads(found["json"])
+    except (OSError, SafetensorError, ValueError, TypeError, KeyError) as error:
+        raise RunError(f"{path}: it cannot be read as a saved model.", got=str(error) or type(error).__name__) from error
+    if (written := found.get("format")) not in (FORMAT, OLDER):
+        by = f"format {written!r}" + (f", of tinyae {found['tinyae']}" if "tinyae" in found else "")
+        remedy = "install that version of tinyae" if str(written).startswith("tinyae") else None
+        raise RunError(f"{path}: another program or version wrote it.", expected=f"format {FORMAT!r} or {OLDER!r}", got=by, remedy=remedy)
+    if written == FORMAT and found.get("checksum") != checksum(found.get("json", ""), arrays):
+        raise RunError(f"{path}: it is damaged.", got="a checksum that does not fit its content")
+    try:
+        return arrays, json.loads(found["json"])
+    except (KeyError, ValueError) as error:
+        raise RunError(f"{path}: it is damaged.", got=str(error)) from error
 
 
 def save(model, path):
@@ -87,7 +108,10 @@ def save(model, path):
 
 
 def load(path):
-    """The model of `ta.models` saved in a file, or in the run folder `path`."""
+    """The model of `ta.models` saved in a file, or in the run folder `path`: of a run the best or averaged weights, if it has any.
+
+    The data settings of a run: `ta.training.Run.open(path).data("test")`.
+    """
     path = pathlib.Path(path)
     path = path / "checkpoint.safetensors" if path.is_dir() else path
     arrays, metadata = read_tensors(path)
@@ -96,8 +120,8 @@ def load(path):
             raise RunError("the weights are those of a model of your own.", remedy="read them with safetensors and load_state_dict")
         state = {name.removeprefix("model."): array for name, array in arrays.items() if name.startswith("model.")}
         model = build(metadata["model"], make_rng(0))
-        if state:
-            model.astype(next(iter(state.values())).dtype)
+        if floats := [array.dtype for array in state.values() if array.dtype.kind == "f"]:
+            model.astype(floats[0])
         model.load_state_dict(state)
     except (KeyError, TypeError, TinyaeError) as error:
         raise RunError(f"{path}: its weights and its configuration do not fit.", got=str(error)) from error

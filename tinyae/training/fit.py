@@ -1,79 +1,130 @@
 """The training loop."""
 
+import contextlib
+import math
 import time
 
 import numpy as np
 
-from tinyae.backend import rng as make_rng
 from tinyae.data import as_dataset
-from tinyae.errors import ArgumentError, DataError
-from tinyae.evaluation.terms import Mean, evaluate, named_loss
-from tinyae.models.parts import check_values
-from tinyae.optim import Adam
-from tinyae.training.history import History
+from tinyae.errors import ArgumentError, GraphError
+from tinyae.evaluation.terms import Mean
+from tinyae.optim import Adam, WeightAverage
 from tinyae.training.interrupt import graceful_interrupt
-from tinyae.training.progress import Progress
+from tinyae.training.progress import Progress, peak_memory
+from tinyae.training.state import State
+from tinyae.training.trainer import Trainer, check_data, check_schedules
 
 SECONDS_BETWEEN_CHECKPOINTS = 30
 
 
-def fit(model, data, *, test=None, epochs=20, batch_size=128, lr=1e-3, optimizer=None, seed=0, run=None, progress=True):
-    """Train `model` on `data` with Adam, and measure it on `test` after every epoch.  Returns the History.
+def fit(
+    model, data, *, test=None, validation=None, epochs=20, batch_size=128, lr=1e-3, optimizer=None, schedules=None, clip_norm=None, skip_norm=None,
+    average=None, patience=None, seed=0, run=None, resume=False, checkpoint_seconds=SECONDS_BETWEEN_CHECKPOINTS, progress=True,
+):  # fmt: skip
+    """Train `model` on `data`, and measure it on `test` and `validation` after every epoch.  Returns the History.
 
     model: a Module with `loss(x)` or `loss(x, rng=)`, which returns named terms, `loss` among them, or one Tensor.
-    data, test: a Dataset, or an array (N, ...).  optimizer: made from lr if None.  seed: of the order of the batches, the
-    noise and the binarisation; the same seed gives the same weights, bit for bit.  run: a Run whose folder gets the
-    history and checkpoints.  Ctrl-C ends after the current step, with everything kept.
+    data, test, validation: a Dataset, or an array (N, ...).  optimizer: one, or a list of several that share the parameters out;
+    Adam with `lr` if None.  schedules: name -> function of the time in epochs (`ta.optim.linear(0, 1, 10)`, ...): "lr", or what
+    `model.objective` has: "beta", "capacity", "free_bits".  clip_norm: the largest norm of an optimiser's gradient.  skip_norm:
+    no step where it is larger (waits for the device).  average: decay of a moving average of the weights, which is what is measured
+    and kept.  patience: stop after so many epochs without a better negative ELBO (else: loss) on `validation`, and keep the best weights.
+    seed: of the order of the batches, the noise and the binarisation: the same seed gives the same weights, bit for bit.
+    run: a Run, whose folder gets history and checkpoints, the latter every `checkpoint_seconds` and at the end.  resume: go on where
+    its checkpoint is, to the very end of a training that was never interrupted.  Ctrl-C ends after the current step, everything kept.
 
-    The train terms are means over the epoch's batches, each at the weights it met; the test terms are measured after it.
+    History: a row an epoch; train terms are means over the epoch's batches, each at the weights it met, weighted by its size; then
+    gradient_norm, the other splits' terms after the epoch, active_latents and dead_units (see training/monitor.py), seconds, and the
+    process's peak memory_mb.  Raises ArgumentError, DataError for what does not fit, before anything is changed; DataError, naming
+    the operation, where the loss stops being finite: the weights are then those from before that epoch.
     """
-    data, test = as_dataset(data), test if test is None else as_dataset(test, "test")
+    data = as_dataset(data)
+    splits = {name: as_dataset(given, name) for name, given in (("validation", validation), ("test", test)) if given is not None}
     if epochs < 1 or batch_size < 1:
         raise ArgumentError("fit: epochs and batch_size must be 1 or more.", got=f"epochs={epochs}, batch_size={batch_size}")
-    for part in (data, test):
-        if part is not None:
-            check_data(model, part)
-    optimizer = Adam(model.parameters(), lr=lr) if optimizer is None else optimizer
-    streams, history, start, saved = make_rng(seed), History(), time.perf_counter(), time.perf_counter()
-    with graceful_interrupt() as interrupt, Progress(epochs, progress) as show:
-        for epoch in range(1, epochs + 1):
-            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is reported below
-                train_terms = train_epoch(model, data, optimizer, batch_size, streams, epoch, interrupt)
-            if interrupt.asked:
-                history.interrupted = True
-                break
-            test_terms = {} if test is None else evaluate(model, test, rng=streams.stream("test"))
-            row = history.add(epoch, train_terms, test_terms, time.perf_counter() - start)
-            if not abs(row["train_loss"]) < float("inf"):
-                remedy = "a smaller learning rate (lr=, --lr), or a larger variance of a gaussian likelihood"
-                raise DataError(f"the loss is not a finite number after epoch {epoch}.", remedy=remedy)
-            show.epoch(row)
-            if run is not None and time.perf_counter() - saved > SECONDS_BETWEEN_CHECKPOINTS:
-                run.write_progress(model, optimizer, history)
-                saved = time.perf_counter()
+    if patience is not None and (patience < 1 or validation is None):
+        remedy = "train, validation = data.hold_out(0.1); fit(model, train, validation=validation, patience=10); never the test split"
+        raise ArgumentError("fit: patience is a number of epochs, 1 or more, and needs a validation split.", got=f"{patience=}", remedy=remedy)
+    for part in (data, *splits.values()):
+        check_data(model, part)
+    check_schedules(model, schedules or {})
+    optimizers = optimizers_of(optimizer, model, lr)
+    state = State(model, optimizers, None if average is None else WeightAverage(model, average))
+    trainer = Trainer(state, data, splits, seed=seed, batch_size=batch_size, schedules=schedules or {}, clip_norm=clip_norm, skip_norm=skip_norm)
     if run is not None:
-        run.write_progress(model, optimizer, history)
-    return history
+        run.training = {"seed": seed, "batch_size": batch_size, "examples": len(data), "data": data.name}
+        if resume:
+            run.resume(state)
+    loop(trainer, epochs, patience, run, checkpoint_seconds, progress)
+    return state.history
 
 
-def check_data(model, data):
-    """Raise an error, before anything is trained, where the data set does not fit the model."""
-    if (features := getattr(model, "features", data.features)) != data.features:
-        raise DataError("the data do not fit the model.", expected=f"{features} features", got=f"{data.features} in {data}")
-    likelihood = getattr(model, "likelihood", None)
-    low, high = (likelihood.low, likelihood.high) if likelihood else (-float("inf"), float("inf"))
-    check_values(np.array([data.pixels.min(), data.pixels.max()]) / data.scale, low, high)  # NaN is passed on by both
+def optimizers_of(given, model, lr):
+    """A list of optimisers.  Raises GraphError where two of them train the same parameter."""
+    optimizers = [Adam(model.parameters(), lr=lr)] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
+    trained = [id(p) for optimizer in optimizers for p in optimizer.flat.parameters]
+    if len(set(trained)) < len(trained):
+        raise GraphError("fit: two optimisers train the same parameter.", remedy="give each optimiser parameters of its own")
+    return optimizers
 
 
-def train_epoch(model, data, optimizer, batch_size, streams, epoch, interrupt):
-    """One pass over the data.  Returns the mean of each term over the examples; the host waits for the device once."""
-    loss, mean = named_loss(model), Mean()
-    for step, x in enumerate(data.batches(batch_size, rng=streams.stream("batches", epoch))):
-        terms = loss(x, streams.stream("noise", epoch, step))
-        optimizer.zero_grad()
-        terms["loss"].backward()
-        optimizer.step()
-        mean.add(terms, len(x))
-        if interrupt.asked:
-            break
-    return mean.read()
+def loop(trainer, epochs, patience, run, checkpoint_seconds, progress):
+    """Epoch after epoch, until all are done, Ctrl-C, or the patience is at its end; then the weights to be used are put in place."""
+    state, saved = trainer.state, time.perf_counter()
+    begun = saved - state.seconds
+    state.history.interrupted = False
+
+    def save(now=False):
+        nonlocal saved
+        if run is not None and (now or time.perf_counter() - saved > checkpoint_seconds):
+            saved = time.perf_counter()
+            state.seconds = saved - begun
+            run.write_progress(state)
+
+    with graceful_interrupt() as interrupt, Progress(epochs, progress) as show:
+
+        def after_step():
+            save()
+            return not interrupt.asked
+
+        while state.epoch <= epochs and not out_of_patience(state, patience):
+            before = state.arrays(), state.numbers()
+            with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is explained
+                done = trainer.epoch(after_step)
+            if not done:
+                state.history.interrupted = True
+                break
+            terms = state.mean.read()
+            if not all(map(math.isfinite, terms.values())):
+                error = trainer.explain(before)
+                save(now=len(state.history) > 0)
+                raise error
+            finish_epoch(trainer, terms, patience, early=state.epoch <= epochs // 4, seconds=time.perf_counter() - begun)
+            show.epoch(state.history.rows[-1])
+            save()
+    state.history.stopped = state.epoch <= epochs and not state.history.interrupted
+    save(now=True)
+    if state.average is not None or state.best_weights is not None:
+        state.model.load_state_dict(state.weights())
+
+
+def finish_epoch(trainer, terms, patience, early, seconds):
+    """The row of the history, early stopping's best, and the beginning of the next epoch."""
+    state = trainer.state
+    with state.average.applied() if state.average is not None else contextlib.nullcontext():
+        splits, seen = trainer.measure()
+        validation = splits.get("validation", {})
+        value = validation.get("negative_elbo", validation.get("loss"))
+        if patience is not None and (state.best is None or value < state.best[0]):
+            state.best, state.best_weights = [value, state.epoch], state.model.state_dict()
+    more = {name: terms.pop(name) for name in ("gradient_norm", "skipped") if name in terms}
+    more |= {name: seen[name] for name in ("active_latents", "dead_units") if name in seen}
+    state.history.add(state.epoch, {"train": terms} | splits, **more, seconds=round(seconds, 4), memory_mb=peak_memory())
+    trainer.warn(seen, early)
+    state.epoch, state.step, state.mean = state.epoch + 1, 0, Mean()
+
+
+def out_of_patience(state, patience):
+    """Whether the validation split has waited long enough for something better."""
+    return patience is not None and state.best is not None and len(state.history) - state.best[1] >= patience

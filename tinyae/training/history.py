@@ -5,10 +5,13 @@ import io
 
 
 class History:
-    """rows: a list of dicts (epoch, train_loss, test_loss, ..., seconds); `history["test_loss"]` is a column."""
+    """rows: a list of dicts (epoch, train_loss, test_loss, ..., seconds); `history["test_loss"]` is a column.
+
+    interrupted: whether Ctrl-C ended it.  stopped: whether early stopping did.  warnings: what the monitor saw.
+    """
 
     def __init__(self):
-        self.rows, self.interrupted = [], False
+        self.rows, self.interrupted, self.stopped, self.warnings = [], False, False, []
 
     def __getitem__(self, name):
         return [row[name] for row in self.rows]
@@ -20,16 +23,17 @@ class History:
         last = ", ".join(f"{name} {value:.4g}" for name, value in self.rows[-1].items()) if self.rows else "nothing yet"
         return f"History({len(self)} rows; last: {last})"
 
-    def add(self, epoch, train, test, seconds):
-        """A row from the terms of both splits (test may be empty)."""
-        terms = {f"train_{name}": value for name, value in train.items()} | {f"test_{name}": value for name, value in test.items()}
-        self.rows.append({"epoch": epoch, **terms, "seconds": round(seconds, 4)})
+    def add(self, epoch, splits, **more):
+        """A row: splits is name of a split -> its terms; more are columns of their own."""
+        terms = {f"{split}_{name}": value for split, found in splits.items() for name, value in found.items()}
+        self.rows.append({"epoch": epoch, **terms, **more})
         return self.rows[-1]
 
     def to_csv(self):
         """The rows as comma-separated text with a header."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=self.rows[0].keys() if self.rows else ["epoch"], lineterminator="\n")
+        columns = dict.fromkeys(name for row in self.rows for name in row) or ["epoch"]
+        writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(self.rows)
         return text.getvalue()

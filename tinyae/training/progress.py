@@ -14,6 +14,15 @@ def line(row):
     return f"{split}  " + "  ".join(f"{name} {value:.4g}" for name, value in found.items())
 
 
+def peak_memory():
+    """The largest memory that the process has had, in MB; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3), 1)
+
+
 class Progress:
     """Shows each epoch; `with Progress(epochs, True) as show: ... show.epoch(row)`."""
 

@@ -4,8 +4,9 @@ import itertools
 import json
 import pathlib
 
+from tinyae.data import load as load_data
 from tinyae.errors import RunError
-from tinyae.training.files import write_atomic, write_tensors
+from tinyae.training.files import checksum, read_tensors, write_atomic, write_tensors
 
 
 class Run:
@@ -15,39 +16,86 @@ class Run:
     config: what made the run, written at once, so that an unwritable folder is found before the training.
     """
 
+    training = None  # what must be the same for a checkpoint to be resumed; `fit` says it
+
     def __init__(self, folder, name, config):
-        if folder is None:
-            folder = next(path for i in itertools.count(1) if not (path := pathlib.Path("runs") / f"{name}-{i}").exists())
-        self.folder = pathlib.Path(folder)
+        folder = next(numbered(name, missing=True)) if folder is None else folder
+        self.folder, self.config = pathlib.Path(folder), config
         if (self.folder / "config.json").exists():
-            raise RunError(f"{self.folder}: it holds a run already.", remedy="choose another folder")
+            raise RunError(f"{self.folder}: it holds a run already.", remedy="choose another folder, or go on with it: --resume")
         self.made = not self.folder.exists()
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"{self.folder}: the folder cannot be made.", got=str(error)) from error
-        self.config = config
-        write_json(self.folder / "config.json", config)
+        write_json(self.folder / "config.json", config | {"checksum": checksum(json.dumps(config))})
+
+    @classmethod
+    def open(cls, folder):
+        """The run in a folder.  Raises RunError where there is none, or its config.json is damaged."""
+        run, path = cls.__new__(cls), pathlib.Path(folder) / "config.json"
+        try:
+            run.folder, run.made, run.config = path.parent, False, json.loads(path.read_text())
+            found = run.config.pop("checksum", None)
+        except (OSError, ValueError, AttributeError) as error:
+            raise RunError(f"{path}: it cannot be read.", got=str(error), expected="a folder that `tinyae train` made") from error
+        if found != checksum(json.dumps(run.config)):
+            raise RunError(f"{path}: it is damaged, or was changed by hand.", got="a checksum that does not fit its content")
+        return run
+
+    @property
+    def checkpoint(self):
+        """The path of the checkpoint."""
+        return self.folder / "checkpoint.safetensors"
+
+    def data(self, split):
+        """The data set of the run, binarised as in the run."""
+        if not {"data", "binarisation"} <= self.config.keys():
+            raise RunError(f"{self.folder}: it does not say what data it was trained on.")
+        return load_data(self.config["data"], split=split, binarisation=self.config["binarisation"])
 
     def discard(self):
         """Take back what was written at the start, if nothing was trained: a failed run leaves no half-written folder."""
-        if not (self.folder / "checkpoint.safetensors").exists():
+        if not self.checkpoint.exists():
             (self.folder / "config.json").unlink(missing_ok=True)
             if self.made and not any(self.folder.iterdir()):
                 self.folder.rmdir()
 
-    def write_progress(self, model, optimizer, history):
-        """history.csv, and a checkpoint: weights, optimiser, and the epoch from which every random stream follows."""
-        arrays = {f"model.{name}": array for name, array in model.state_dict().items()}
-        arrays |= {f"optimizer.{name}": array for name, array in optimizer.state_dict().items()}
-        metadata = {"model": getattr(model, "config", None), "epoch": len(history), "seed": self.config.get("seed")}
-        metadata["interrupted"] = history.interrupted
-        write_tensors(self.folder / "checkpoint.safetensors", arrays, metadata)
-        write_atomic(self.folder / "history.csv", history.to_csv())
+    def write_progress(self, state):
+        """The checkpoint, the history in it, then history.csv.  model.*: the weights to be used; the rest is for `resume`."""
+        arrays = {f"model.{name}": array for name, array in state.weights().items()} | state.arrays()
+        metadata = {"model": getattr(state.model, "config", None), "training": self.training, "state": state.numbers()}
+        write_tensors(self.checkpoint, arrays, metadata)
+        write_atomic(self.folder / "history.csv", state.history.to_csv())
+
+    def resume(self, state):
+        """Bring a State to where the checkpoint is, if there is one.  Raises RunError where it belongs to another training."""
+        for left in self.folder.glob(".*.*"):  # half a file of a run that was killed
+            left.unlink()
+        if not self.checkpoint.exists():
+            return
+        arrays, metadata = read_tensors(self.checkpoint)
+        if "state" not in metadata:
+            raise RunError(f"{self.checkpoint}: an older tinyae wrote it, which kept nothing to resume from.")
+        differ = [name for name, value in self.training.items() if metadata["training"].get(name) != value]
+        if differ or metadata["model"] != json.loads(json.dumps(getattr(state.model, "config", None))):
+            expected, got = ({name: of[name] for name in differ} or "another model" for of in (metadata["training"], self.training))
+            raise RunError(f"{self.folder}: it belongs to another training.", expected=expected, got=got)
+        state.restore(arrays, metadata["state"])
 
     def write_metrics(self, metrics):
         """metrics.json: what the model achieves, with units, binarisation, seed and versions."""
         write_json(self.folder / "metrics.json", metrics)
+
+
+def numbered(name, missing):
+    """The folders runs/NAME-1, runs/NAME-2, ... that are missing, or those that are there up to the first missing one."""
+    for i in itertools.count(1):
+        path = pathlib.Path("runs") / f"{name}-{i}"
+        if path.exists() != missing:
+            yield path
+        elif not missing:
+            return
 
 
 def write_json(path, value):

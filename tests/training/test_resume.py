@@ -1,0 +1,275 @@
+"""Interrupted, killed, out of disk: a resumed training ends in the same bits, and nothing that was saved is lost."""
+
+import errno
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import tinyae as ta
+from tinyae.errors import RunError
+from tinyae.training import Run, files
+
+KILL = pathlib.Path(__file__).parents[2] / "benchmarks" / "kill.py"
+DIGITS = ta.data.load("digits", binarisation="dynamic")
+
+
+def train(run, epochs=2, stop=None, resume=False, **settings):
+    """Two epochs of seven steps; stop: the step at which Ctrl-C comes."""
+    model = Counting(64, 2, (16,), rng=ta.rng(0))
+    model.stop = stop
+    settings = {"batch_size": 200, "seed": 1, "progress": False} | settings
+    return model, ta.fit(model, DIGITS, test=DIGITS, epochs=epochs, run=run, resume=resume, **settings)
+
+
+class Counting(ta.models.VAE):
+    """A VAE that sends Ctrl-C to itself in its n-th step."""
+
+    steps, stop = 0, None
+
+    def loss(self, x, noise=None, rng=None):
+        self.steps += self.training
+        if self.steps == self.stop and self.training:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().loss(x, noise, rng)
+
+
+def same(a, b):
+    return all((x == y).all() for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+def rows(history):
+    return [{name: value for name, value in row.items() if name not in ("seconds", "memory_mb")} for row in history.rows]
+
+
+@pytest.fixture
+def whole(tmp_path):
+    """The training that was never interrupted."""
+    return train(Run(tmp_path / "whole", "vae", {}))
+
+
+def test_five_killed_trainings_end_in_the_same_bits():
+    """At a random time, in a step, inside a checkpoint's write, between file and rename, after the rename."""
+    done = subprocess.run([sys.executable, KILL, "--kills", "5", "--seed", "2"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [line.split("|")[4].strip() for line in done.stdout.splitlines()[2:]] == ["1"] * 5
+
+
+@pytest.mark.parametrize("stop", [1, 4, 7, 8, 13, 14])
+def test_a_training_that_ctrl_c_ended_resumes_to_the_same_bits_from_within_an_epoch(stop, tmp_path, whole):
+    _, history = train(Run(tmp_path / "run", "vae", {}), stop=stop)
+    assert history.interrupted
+    assert len(history) == (stop - 1) // 7
+    model, history = train(Run.open(tmp_path / "run"), resume=True)
+    assert same(model, whole[0])
+    assert rows(history) == rows(whole[1])
+    assert not history.interrupted
+    assert model.steps == 14 - stop  # no step was made twice
+
+
+def test_the_random_state_of_a_layer_belongs_to_the_checkpoint(tmp_path):
+    """The planted error: with the dropout's stream left out, the end is another one."""
+
+    def trained(run, forget=False, **settings):
+        model = Counting(64, 2, (16,), rng=ta.rng(0))
+        model.encoder = ta.nn.Sequential(*model.encoder, ta.nn.Dropout(0.3, rng=ta.rng(5)))
+        model.stop = settings.pop("stop", None)
+        if forget:
+            model.named_streams = lambda: iter(())
+        ta.fit(model, DIGITS, epochs=2, batch_size=200, progress=False, run=run, **settings)
+        return model
+
+    expected = trained(Run(tmp_path / "whole", "vae", {}))
+    for forget in (False, True):
+        trained(Run(tmp_path / str(forget), "vae", {}), forget, stop=5)
+        assert same(expected, trained(Run.open(tmp_path / str(forget)), forget, resume=True)) == (not forget)
+
+
+def test_a_finished_training_can_be_made_longer(tmp_path):
+    train(Run(tmp_path / "run", "vae", {}), epochs=1)
+    longer, history = train(Run.open(tmp_path / "run"), epochs=2, resume=True)
+    assert same(longer, train(None)[0])
+    assert history["epoch"] == [1, 2]
+
+
+def test_a_resumed_training_must_be_the_same_one(tmp_path):
+    train(Run(tmp_path / "run", "vae", {}), epochs=1)
+    for settings, says in [({"seed": 2}, "'seed': 2"), ({"batch_size": 100}, "'batch_size': 100"), ({"average": 0.9}, "averaging")]:
+        with pytest.raises(RunError, match=says):
+            train(Run.open(tmp_path / "run"), resume=True, **settings)
+    with pytest.raises(RunError, match="another model"):
+        ta.fit(ta.models.VAE(64, 3, rng=ta.rng(0)), DIGITS, batch_size=200, seed=1, run=Run.open(tmp_path / "run"), resume=True, progress=False)
+    other = ta.models.VAE(64, 2, (16,), rng=ta.rng(0))
+    before = other.state_dict()
+    with pytest.raises(RunError, match="another training"):
+        ta.fit(other, DIGITS, optimizer=ta.optim.SGD(other.parameters()), batch_size=200, seed=1, run=Run.open(tmp_path / "run"), resume=True)
+    assert all((before[name] == value).all() for name, value in other.state_dict().items())
+
+
+def test_early_stopping_keeps_the_best_weights_and_says_where(tmp_path):
+    train_part, validation = ta.data.load("digits").hold_out(40)
+    tiny = train_part.hold_out(60)[1]  # few images: soon learnt by heart
+
+    def fitted(epochs, **settings):
+        model = ta.models.VAE(64, 8, (64,), rng=ta.rng(0))
+        return model, ta.fit(model, tiny, validation=validation, epochs=epochs, batch_size=20, lr=3e-3, progress=False, **settings)
+
+    model, history = fitted(400, patience=5, run=Run(tmp_path / "run", "vae", {}))
+    best = int(np.argmin(history["validation_negative_elbo"])) + 1
+    assert history.stopped
+    assert len(history) == best + 5 < 400
+    assert same(model, fitted(best)[0])
+    assert same(model, ta.load(tmp_path / "run"))
+    assert not same(model, fitted(best + 5)[0])
+
+
+def test_averaged_weights_are_measured_and_kept(tmp_path):
+    model, history = train(Run(tmp_path / "run", "vae", {}), average=0.5)
+    raw, _ = train(None)
+    assert not same(model, raw)
+    assert same(model, ta.load(tmp_path / "run"))
+    assert np.isclose(ta.evaluation.evaluate(model, DIGITS, rng=ta.rng(1).stream("test"))["loss"], history["test_loss"][-1], rtol=1e-6)
+
+
+# ---- disks
+
+
+def test_a_full_disk_loses_nothing_that_was_saved(tmp_path, monkeypatch):
+    train(Run(tmp_path / "run", "vae", {}), epochs=1)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+
+    def full(descriptor, mode):
+        os.close(descriptor)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files.os, "fdopen", full)
+    with pytest.raises(RunError, match="No space left on device"):
+        train(Run.open(tmp_path / "run"), resume=True)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
+SMALL_DISK = """
+import sys
+sys.path.insert(0, {tests!r})
+import test_resume as t
+from tinyae.errors import RunError
+from tinyae.training import Run
+t.train(Run({folder!r} + "/run", "vae", {{}}), epochs=1)
+open({folder!r} + "/filler", "wb").write(b"0" * 10**5)
+try:
+    with open({folder!r} + "/filler", "ab", buffering=0) as filler:
+        while True:
+            filler.write(b"0" * 512)
+except OSError:
+    pass
+try:
+    t.train(Run.open({folder!r} + "/run"), resume=True)
+except RunError as error:
+    print(error)
+import os
+os.remove({folder!r} + "/filler")
+print(t.same(t.train(Run.open({folder!r} + "/run"), resume=True)[0], t.train(None)[0]))
+"""
+
+
+def test_on_a_small_disk_that_is_full_the_training_stops_readably_and_goes_on_when_there_is_room(tmp_path):
+    mount = ["unshare", "--mount", "--map-root-user"]
+    if not shutil.which("unshare") or subprocess.run([*mount, "true"], capture_output=True).returncode:
+        pytest.skip("needs unshare and the right to mount a file system of one's own")
+    script = SMALL_DISK.format(tests=str(pathlib.Path(__file__).parent), folder=str(tmp_path))
+    inside = f'mount -t tmpfs -o size=400k none "{tmp_path}" && exec "{sys.executable}" -c "$0"'
+    done = subprocess.run([*mount, "sh", "-c", inside, script], capture_output=True, text=True, timeout=120)
+    if "mount:" in done.stderr:
+        pytest.skip("a file system cannot be mounted here")
+    assert "it cannot be written." in done.stdout, done.stdout + done.stderr
+    assert "No space left on device" in done.stdout
+    assert done.stdout.splitlines()[-1] == "True"
+
+
+def test_a_folder_that_became_read_only_loses_nothing(tmp_path):
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    train(Run(tmp_path / "run", "vae", {}), epochs=1)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    os.chmod(tmp_path / "run", 0o500)
+    try:
+        with pytest.raises(RunError, match="cannot be written"):
+            train(Run.open(tmp_path / "run"), resume=True)
+    finally:
+        os.chmod(tmp_path / "run", 0o700)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
+# ---- files
+
+
+def test_numbers_without_axes_and_any_memory_order_go_round(tmp_path):
+    array = np.arange(24.0).reshape(2, 3, 4)
+    arrays = {
+        "0-d": np.array(3),
+        "transposed": array.T,
+        "strided": array[:, ::2],
+        "reversed": array[::-1],
+        "empty": np.zeros((0, 3)),
+        "f": np.asfortranarray(array),
+    }
+    files.write_tensors(tmp_path / "file", arrays, {})
+    found, _ = files.read_tensors(tmp_path / "file")
+    for name, value in arrays.items():
+        assert found[name].shape == value.shape
+        assert found[name].dtype == value.dtype
+        assert (found[name] == value).all()
+
+
+def test_a_file_of_another_format_says_who_wrote_it(tmp_path, monkeypatch):
+    model = ta.models.VAE(6, 2, (4,), rng=ta.rng(0))
+    monkeypatch.setattr(files, "FORMAT", "tinyae 9")
+    ta.save(model, tmp_path / "new")
+    monkeypatch.undo()
+    with pytest.raises(RunError, match=r"another program or version wrote it(?s:.*)'tinyae 9', of tinyae 0\.1\.0(?s:.*)install that version"):
+        ta.load(tmp_path / "new")
+
+
+def test_a_file_of_the_older_format_loads_but_cannot_be_resumed(tmp_path):
+    """As the first version wrote it: weights and model, no checksum."""
+    import json
+
+    from safetensors.numpy import save_file
+
+    model = Counting(64, 2, (16,), rng=ta.rng(0))
+    run = Run(tmp_path / "run", "vae", {})
+    header = {"format": "tinyae 1", "json": json.dumps({"model": model.config, "epoch": 3, "seed": 0})}
+    save_file({f"model.{name}": array for name, array in model.state_dict().items()}, run.checkpoint, metadata=header)
+    assert same(ta.load(run.folder), model)
+    with pytest.raises(RunError, match="an older tinyae wrote it"):
+        train(run, resume=True)
+
+
+def test_a_changed_byte_of_a_checkpoint_or_a_config_is_noticed(tmp_path):
+    run = Run(tmp_path / "run", "vae", {"data": "digits", "binarisation": "threshold"})
+    train(run, epochs=1)
+    assert len(Run.open(run.folder).data("test")) == 397
+    for path, read in ((run.checkpoint, ta.load), (run.folder / "config.json", lambda path: Run.open(path.parent))):
+        content = path.read_bytes()
+        for place in np.random.default_rng(0).integers(len(content), size=40):
+            path.write_bytes(content[:place] + bytes([content[place] ^ 0x41]) + content[place + 1 :])
+            with pytest.raises(RunError, match=path.name):
+                read(path)
+        for length in (0, 7, len(content) // 2, len(content) - 2):
+            path.write_bytes(content[:length])
+            with pytest.raises(RunError, match=path.name):
+                read(path)
+        path.write_bytes(content)
+        read(path)
+
+
+def test_the_folder_of_no_run_is_told_as_such(tmp_path):
+    with pytest.raises(RunError, match=r"config\.json: it cannot be read"):
+        Run.open(tmp_path)
+    with pytest.raises(RunError, match="does not say what data"):
+        Run(tmp_path / "run", "vae", {}).data("test")

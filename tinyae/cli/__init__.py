@@ -1,0 +1,41 @@
+"""The `tinyae` command."""
+
+import argparse
+import os
+import shlex
+import signal
+import sys
+
+import tinyae as ta
+from tinyae.cli.runs import add_reconstruct, add_sample
+from tinyae.cli.tools import add_check, add_datasets, add_lesson, add_microscope, add_ops
+from tinyae.cli.train import add_train
+from tinyae.errors import TinyaeError, one_line
+
+
+def main(argv=None):
+    """Run the command line `argv`; returns the exit code: 0, 1 for a failed check, 2 for bad input, 130 after Ctrl-C."""
+    argv = sys.argv[1:] if argv is None else argv
+    arguments = parser().parse_args(argv)
+    try:
+        return arguments.run(arguments, shlex.join(["tinyae", *argv])) or 0
+    except TinyaeError as error:
+        print(f"tinyae: {one_line(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("tinyae: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of our output went away: head, less
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may the interpreter's last flush complain
+        return 128 + signal.SIGPIPE
+
+
+def parser():
+    """The arguments of every command."""
+    top = argparse.ArgumentParser(prog="tinyae", description="Backpropagation through autoencoders and variational autoencoders, line by line.")
+    top.epilog = "example: tinyae train vae"
+    top.add_argument("--version", action="version", version=f"tinyae {ta.__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for add in (add_train, add_sample, add_reconstruct, add_datasets, add_microscope, add_ops, add_check, add_lesson):
+        add(commands)
+    return top

@@ -1,0 +1,111 @@
+"""The commands that train nothing: data sets, one training step line by line, operations, checks, lessons."""
+
+import shutil
+
+import tinyae as ta
+from tinyae.cli.arguments import file, folder, whole
+from tinyae.errors import ArgumentError
+from tinyae.models import MODELS
+
+
+def add_datasets(commands):
+    """The arguments of `tinyae datasets`."""
+    add = commands.add_parser("datasets", help="the data sets, and whether they are there", epilog="example: tinyae datasets")
+    add.set_defaults(run=datasets)
+
+
+def datasets(arguments, command):
+    """`tinyae datasets`: a table."""
+    rows = [("name", "train", "test", "shape", "there", "licence", "source")]
+    for row in ta.data.table():
+        shape = "x".join(map(str, row.image_shape))
+        rows.append((row.name, f"{row.train:,}", f"{row.test:,}", shape, "yes" if row.present else "no", row.licence, row.source))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    for row in ta.data.table():
+        if row.places:
+            print(f"\n{row.name} is looked for in " + "\n  ".join(map(str, ("", *row.places))))
+
+
+def add_microscope(commands):
+    """The arguments of `tinyae microscope`."""
+    add = commands.add_parser("microscope", help="one training step, line by line", epilog="example: tinyae microscope vae")
+    add.add_argument("model", choices=MODELS)
+    add.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of weights and noise (default 0)")
+    add.set_defaults(run=microscope)
+
+
+def microscope(arguments, command):
+    """`tinyae microscope`: the lines of one training step."""
+    print(ta.microscope.microscope_model(arguments.model, seed=arguments.seed))
+
+
+def add_ops(commands):
+    """The arguments of `tinyae ops`."""
+    add = commands.add_parser(
+        "ops", help="every operation with its gradient", epilog="example: tinyae ops softmax, or: tinyae ops --html operations.html"
+    )
+    add.add_argument("name", nargs="?", metavar="NAME", help="show this operation in full (default: a table of all)")
+    add.add_argument("--html", type=file, metavar="FILE", help="write the reference of all operations as one page")
+    add.set_defaults(run=operations)
+
+
+def operations(arguments, command):
+    """`tinyae ops`: a table of all operations, one in full, or the page."""
+    from tinyae.report import operations as reference
+
+    if arguments.html and arguments.name:
+        raise ArgumentError("--html writes all operations on one page.", remedy="leave out " + arguments.name)
+    if arguments.html:
+        print(f"reference: {reference.write_page(arguments.html)}")
+    elif arguments.name:
+        print(reference.describe(reference.find(arguments.name), width=min(shutil.get_terminal_size((100, 24)).columns, 100)))
+    else:
+        reference.print_table()
+
+
+def add_check(commands):
+    """The arguments of `tinyae check`."""
+    add = commands.add_parser(
+        "check", help="check the gradients of operations, or of your function", epilog="example: tinyae check softmax, or: tinyae check mine.py::f"
+    )
+    add.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="an operation; or file.py::function, with a function_backward(gy, *inputs) beside it, or of Tensors (default: every operation)",
+    )
+    add.add_argument("--order", type=int, choices=(1, 2), default=2, help="2 checks the gradients of gradients too (default 2)")
+    add.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the inputs (default 0)")
+    add.add_argument("--examples", type=whole(1), default=20, metavar="N", help="calls drawn for each (default 20)")
+    add.add_argument("--mutants", action="store_true", help="check the checks: put every small error into the rules, and list those nobody sees")
+    add.set_defaults(run=check)
+
+
+def check(arguments, command):
+    """`tinyae check`: a table of the checks; exit code 1 where one failed."""
+    from tinyae.checks import command as checks
+
+    if arguments.mutants:
+        from tinyae.evaluation.targets import targets
+
+        return checks.check_mutants(arguments.names, targets())
+    return checks.check(arguments.names, order=arguments.order, seed=arguments.seed, examples=arguments.examples)
+
+
+def add_lesson(commands):
+    """The arguments of `tinyae lesson`."""
+    add = commands.add_parser("lesson", help="run a lesson", epilog="example: tinyae lesson 6 --fast")
+    add.add_argument("number", type=whole(0), metavar="N")
+    add.add_argument("--fast", action="store_true", help="less training: seconds instead of half a minute")
+    add.add_argument("--seed", type=whole(0), default=0, metavar="N", help="default 0")
+    add.add_argument("--out", type=folder, metavar="DIR", help="folder for metrics and figures (default: counts up runs/lesson-N)")
+    add.set_defaults(run=lesson)
+
+
+def lesson(arguments, command):
+    """`tinyae lesson`: run it, and say where its numbers are."""
+    from tinyae.course import run_lesson
+
+    run_lesson(arguments.number, fast=arguments.fast, seed=arguments.seed, out=arguments.out)

@@ -1,0 +1,105 @@
+"""One epoch of training, step by step; what stops it, and what it says then."""
+
+import math
+import sys
+
+import numpy as np
+
+from tinyae.backend import rng as make_rng
+from tinyae.backend import to_device
+from tinyae.checks.anomaly import detect_anomaly
+from tinyae.errors import AnomalyError, ArgumentError, DataError
+from tinyae.evaluation.terms import evaluate, evaluating, named_loss
+from tinyae.models.parts import check_values
+from tinyae.optim import clip_norm, gradient_norm
+from tinyae.training.monitor import look, warnings_of
+
+LOOKED_AT = 500  # examples, by the monitor
+
+
+class Trainer:
+    """The parts of a training.  state: a State.  settings: seed, batch_size, schedules, clip_norm, skip_norm."""
+
+    def __init__(self, state, data, splits, *, seed, batch_size, schedules, clip_norm=None, skip_norm=None):
+        self.state, self.data, self.splits, self.batch_size = state, data, splits, batch_size
+        self.streams, self.schedules, self.clip, self.skip = make_rng(seed), schedules, clip_norm, skip_norm
+        self.loss = named_loss(state.model)
+
+    def epoch(self, after_step):
+        """The steps of the present epoch that are left.  after_step() says whether to go on.  Returns whether the epoch is done."""
+        state, epoch = self.state, self.state.epoch
+        steps = math.ceil(len(self.data) / self.batch_size)
+        for step, x in enumerate(self.data.batches(self.batch_size, rng=self.streams.stream("batches", epoch))):
+            self.set_schedules(epoch - 1 + step / steps)
+            if step >= state.step:  # a resumed epoch draws the earlier batches again: the stream goes on as it did
+                self.one_step(x, self.streams.stream("noise", epoch, step))
+                state.step = step + 1
+                if not after_step():
+                    return False
+        return True
+
+    def set_schedules(self, t):
+        """What is scheduled gets its value at time t, in epochs."""
+        for name, schedule in self.schedules.items():
+            for owner in self.state.optimizers if name == "lr" else [self.state.model.objective]:
+                setattr(owner, name, schedule(t))
+
+    def one_step(self, x, stream):
+        """Loss, gradients, and a step of every optimiser; the terms join the epoch's means."""
+        terms = self.loss(x, stream)
+        for optimizer in self.state.optimizers:
+            optimizer.zero_grad()
+        terms["loss"].backward()
+        norms = [gradient_norm(o) if self.clip is None else clip_norm(o, self.clip) for o in self.state.optimizers]
+        stepped = [o.step(skip_above=self.skip, norm=norm) for o, norm in zip(self.state.optimizers, norms, strict=True)]
+        if self.state.average is not None:
+            self.state.average.update()
+        more = {"gradient_norm": norms[0] if len(norms) == 1 else sum(norm * norm for norm in norms) ** 0.5}
+        more |= {} if self.skip is None else {"skipped": 1.0 - sum(stepped) / len(stepped)}
+        self.state.mean.add(terms | more, len(x))
+
+    def measure(self):
+        """(terms of each split after the epoch, what the monitor saw), with the averaged weights if there are any."""
+        found = {name: evaluate(self.state.model, split, rng=self.streams.stream(name)) for name, split in self.splits.items()}
+        shown = next(iter(self.splits.values()), self.data)
+        with evaluating(self.state.model):
+            return found, look(self.state.model, to_device(shown.take(slice(0, LOOKED_AT), self.streams.stream("monitor"))))
+
+    def warn(self, seen, early):
+        """Keep, and print once of a kind, what the monitor has to say; `early` epochs are not judged."""
+        history = self.state.history
+        for kind, sentence in ({} if early else warnings_of(seen)).items():
+            if not any(kind == known for known, _ in history.warnings):
+                history.warnings.append([kind, f"epoch {len(history)}: {sentence}"])
+                print(f"warning: {history.warnings[-1][1]}", file=sys.stderr)
+
+    def explain(self, before):
+        """The error for an epoch whose numbers are not finite: go back to `before` it, and see which operation makes the first one."""
+        state, epoch = self.state, self.state.epoch
+        state.restore(*before)
+        remedy = "a smaller learning rate (lr=, --lr), clipping (clip_norm=), or a larger variance of a gaussian likelihood"
+        found = "the optimiser's step made the weights too large"
+        try:
+            with detect_anomaly(), np.errstate(all="ignore"):
+                self.epoch(lambda: True)
+        except AnomalyError as error:
+            found = f"in step {state.step + 1}, " + " ".join(line.strip() for line in str(error).splitlines() if "remedy" not in line)
+        finally:
+            state.restore(*before)
+        return DataError(f"the loss is not a finite number in epoch {epoch}; the weights are those from before it.", got=found, remedy=remedy)
+
+
+def check_data(model, data):
+    """Raise an error, before anything is trained, where the data set does not fit the model."""
+    if (features := getattr(model, "features", data.features)) != data.features:
+        raise DataError("the data do not fit the model.", expected=f"{features} features", got=f"{data.features} in {data}")
+    likelihood = getattr(model, "likelihood", None)
+    low, high = (likelihood.low, likelihood.high) if likelihood else (-float("inf"), float("inf"))
+    check_values(np.array([data.pixels.min(), data.pixels.max()]) / data.scale, low, high)  # NaN is passed on by both
+
+
+def check_schedules(model, schedules):
+    """Raise ArgumentError for a schedule of something that is not there."""
+    known = ["lr", *getattr(getattr(model, "objective", None), "__dict__", ())]
+    if unknown := [name for name in schedules if name not in known]:
+        raise ArgumentError(f"schedules: nothing is called {unknown[0]}.", expected="one of " + ", ".join(known))
