@@ -18,6 +18,10 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "data")]
 
 import damage  # noqa: E402
 
+import tinyae as ta  # noqa: E402
+from tinyae.training import Run  # noqa: E402
+from tinyae.training.run import read_config  # noqa: E402
+
 TABLE = pathlib.Path(__file__).with_suffix(".md")
 TITLE = """# Damaged files
 
@@ -28,9 +32,15 @@ most that a reader held at once, as a multiple of the file's size (a gzipped fil
 """
 
 
-def subjects():
-    """name -> damage.Subject(content, read, checked): the files to damage."""
-    return damage.subjects(images=200)
+def subjects(folder):
+    """name -> damage.Subject(content, read, checked): the files to damage, those of a small run in `folder` among them."""
+    run = Run(folder, "damage", {"data": "digits", "binarisation": "threshold", "latent": 2})
+    ta.fit(ta.models.VAE(64, 2, (8,), rng=ta.rng(0)), ta.data.load("digits"), epochs=2, run=run, progress=False)
+    checkpoint, config = run.checkpoint.read_bytes(), (run.folder / "config.json").read_bytes()
+    return damage.subjects(images=200) | {
+        "checkpoint": damage.Subject(checkpoint, lambda path: tuple(ta.load(path).state_dict().values())),
+        "config.json": damage.Subject(config, read_config),
+    }
 
 
 def measured(subject, how, times, path, seed):
@@ -63,7 +73,7 @@ def main():
     lines = ["| file | bytes | damage | times | right data | clear error | other data | anything else | memory / file | longest, ms |"]
     lines, bad = [*lines, "|---" * 10 + "|"], []
     with tempfile.TemporaryDirectory() as folder:
-        for name, subject in subjects().items():
+        for name, subject in subjects(pathlib.Path(folder) / "run").items():
             for how in damage.KINDS:
                 counts, memory, longest = measured(subject, how, arguments.times, pathlib.Path(folder) / "file", arguments.seed)
                 right, clear, other = (counts.pop(verdict, 0) for verdict in ("right data", "clear error", "other data"))

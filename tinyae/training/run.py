@@ -33,14 +33,8 @@ class Run:
     @classmethod
     def open(cls, folder):
         """The run in a folder.  Raises RunError where there is none, or its config.json is damaged."""
-        run, path = cls.__new__(cls), pathlib.Path(folder) / "config.json"
-        try:
-            run.folder, run.made, run.config = path.parent, False, json.loads(path.read_text())
-            found = run.config.pop("checksum", None)
-        except (OSError, ValueError, AttributeError) as error:
-            raise RunError(f"{path}: it cannot be read.", got=str(error), expected="a folder that `tinyae train` made") from error
-        if found != checksum(json.dumps(run.config)):
-            raise RunError(f"{path}: it is damaged, or was changed by hand.", got="a checksum that does not fit its content")
+        run = cls.__new__(cls)
+        run.folder, run.made, run.config = pathlib.Path(folder), False, read_config(pathlib.Path(folder) / "config.json")
         return run
 
     @property
@@ -86,6 +80,18 @@ class Run:
     def write_metrics(self, metrics):
         """metrics.json: what the model achieves, with units, binarisation, seed and versions."""
         write_json(self.folder / "metrics.json", metrics)
+
+
+def read_config(path):
+    """The settings in a config.json.  Raises RunError where it is missing, damaged, or changed."""
+    try:
+        config = json.loads(path.read_text())
+        found = config.pop("checksum", None)
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise RunError(f"{path}: it cannot be read.", got=str(error), expected="a folder that `tinyae train` made") from error
+    if found != checksum(json.dumps(config)):
+        raise RunError(f"{path}: it is damaged, or was changed by hand.", got="a checksum that does not fit its content")
+    return config
 
 
 def numbered(name, missing):
