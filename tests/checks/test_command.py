@@ -135,9 +135,11 @@ def test_a_wrong_backward_fails_with_exit_code_1(rule, likely, write, capsys):
 
 
 def test_a_function_of_tensors_is_checked_with_the_engines_gradients(write, capsys):
-    path = write("from tinyae import ops\ndef f(x, y):\n    return ops.tanh(x * y).sum(axis=0)\n")
+    path = write("from tinyae import ops\ndef f(x, y):\n    return ops.tanh(x * y).sum(axis=0)\ndef f_bakward(gy, x, y):\n    return gy\n")
     assert main(["check", f"{path}::f"]) == 0
-    _, inputs, first, second, *_ = row(capsys.readouterr().out, "f")
+    out = capsys.readouterr().out
+    assert f"\nf: there is no f_backward(gy, *inputs) in {path}, so it was called with Tensors\n" in out
+    _, inputs, first, second, *_ = row(out, "f")
     assert inputs == "20 calls, up to (3,4) (3,4)"
     assert float(first) < 1e-6
     assert float(second) < 1e-5
@@ -170,7 +172,48 @@ def test_a_list_of_inputs_in_the_file_is_used(write, capsys):
         "def f_backward(gy, rows, table):\n    g = np.zeros(table.shape)\n    np.add.at(g, rows, gy)\n    return None, g\n"
     )
     assert main(["check", f"{path}::f"]) == 0
-    assert row(capsys.readouterr().out, "f")[1] == "1 calls, up to (3,) (3,2)"
+    assert row(capsys.readouterr().out, "f")[1] == "1 call, up to (3,) (3,2)"
+
+
+@pytest.mark.parametrize(("rule", "says"), [("2 * gy", "is wrong in"), ("gy, gy", "another number of gradients")])
+def test_a_failure_says_which_inputs_were_assumed_and_how_to_annotate(rule, says, write, capsys):
+    signature = "from numpy import positive\ndef f(x, gain, rate: 'positive', shift: (2, 1, 1)):\n    return x + gain + rate + shift\n"
+    path = write(signature + f"def f_backward(gy, *inputs):\n    return {rule}\n")
+    assert main(["check", f"{path}::f"]) == 1
+    told = "shape (3, 4) and both signs were assumed for x, gain: annotate `x: (4,)` or `x: 'positive'`, or list arrays, `f_inputs = [...]`"
+    assert f"\n  inputs    {told}\n" in capsys.readouterr().out
+
+
+def test_a_function_that_is_not_finite_or_raises_is_told_with_the_inputs_assumed(write, capsys):
+    path = write("import numpy as np\ndef f(x):\n    return np.log(x)\ndef f_backward(gy, x):\n    return gy / x\n")
+    assert main(["check", f"{path}::f"]) == 1
+    out, err = capsys.readouterr()
+    assert "f is not finite here" in out
+    assert "both signs were assumed for x" in out
+    assert "Warning" not in err
+    path = write("import numpy as np\ndef f(x: 'np.ndarray', gain):\n    return x @ gain\ndef f_backward(gy, x, gain):\n    return gy, gy\n")
+    assert main(["check", f"{path}::f"]) == 2
+    assert "line 3: ValueError: matmul: " in (err := capsys.readouterr().err)
+    assert "remedy: shape (3, 4) and both signs were assumed for x, gain: annotate" in err
+
+
+def test_a_file_alone_checks_each_function_with_a_backward_and_each_primitive(write, capsys):
+    right = "from tinyae.ops import exp, primitive\ndef f(x):\n    return 2 * x\ndef f_vjp(gy, x):\n    return 2 * gy\ndef helper(x):\n    return x\n"
+    path = write(right + '@primitive\ndef third(x):\n    """Third."""\n    return x / 3\n@third.vjp("x")\ndef _(gy):\n    return gy / 3\n')
+    assert main(["check", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert [line.split()[0] for line in out.splitlines()[1:3]] == ["f", "third"]
+    assert out.endswith("2 checked, none failed\n")
+
+
+def test_a_float32_column_without_a_number_is_explained(write, capsys):
+    backward = "def f_backward(gy, x):\n    return 2.0 * gy\n"
+    for body, explained in (("np.float64(2) * x", True), ("2.0 * x", False)):
+        path = write(f"import numpy as np\ndef f(x):\n    return {body}\n{backward}")
+        assert main(["check", f"{path}::f"]) == 0
+        out = capsys.readouterr().out
+        assert (row(out, "f")[4] == "-") == explained
+        assert ("f, float32: - stands for what is float64 though the inputs are float32" in out) == explained
 
 
 def test_the_files_own_folder_is_on_the_path(write, capsys):
@@ -194,7 +237,22 @@ BAD = {
     "it exits": ("import sys\nsys.exit(3)\n", "{file}::f", ", line 2: SystemExit: 3"),
     "an error in the function": ("def f(x):\n    return x + {}\ndef f_backward(gy, x):\n    return gy\n", "{file}::f", ", line 2: TypeError"),
     "no parameters": ("def f():\n    return 1\n", "{file}::f", "f has no parameter"),
-    "no Tensor and no backward": ("def f(x):\n    return 3.0\n", "{file}::f", "no backward stands beside it. (got: float; remedy: write f_backward"),
+    "NumPy without a backward": (
+        "import numpy as np\ndef f(x):\n    return np.exp(x)\ndef f_bakward(gy, x):\n    return gy\n",
+        "{file}::f",
+        "remedy: f: there is no f_backward(gy, *inputs) in {file}, so it was called with Tensors; shape (3, 4) and both signs were assumed for x",
+    ),
+    "an unknown domain": (
+        "def f(x: 'postive'):\n    return x\n",
+        "{file}::f",
+        "no domain 'postive'. (expected: real, nonzero, positive, unit, boolean",
+    ),
+    "a file without a backward": (
+        "def f(x):\n    return x\n",
+        "{file}",
+        "no function has a backward beside it, so say which one is meant. (expected: ",
+    ),
+    "no file to look through": ("", "nowhere.py", "there is no file nowhere.py"),
     "inputs that are no list": ("f_inputs = 3\ndef f(x):\n    return x\n", "{file}::f", "f_inputs is a list of arrays"),
 }
 
@@ -208,7 +266,7 @@ def test_bad_input_is_one_readable_line_and_exit_code_2(kind, write, capsys):
     assert out == ""
     (line,) = err.splitlines()
     assert line.startswith("tinyae: ")
-    assert says in line
+    assert says.replace("{file}", str(path)) in line
 
 
 @pytest.mark.parametrize("arguments", [["--order", "3"], ["--examples", "0"], ["--seed", "-1"]])
@@ -236,6 +294,20 @@ def test_ctrl_c_is_exit_code_130(monkeypatch, capsys):
     assert capsys.readouterr().err == "tinyae: interrupted\n"
 
 
+def test_what_is_done_is_shown_after_ctrl_c(monkeypatch, capsys):
+    def interrupted(one, order, seed):
+        if one.name == "exp":
+            raise KeyboardInterrupt
+        return right(one, order, seed)
+
+    right = command.row_of
+    monkeypatch.setattr(command, "row_of", interrupted)
+    assert main(["check", "tanh", "exp", "sin"]) == 130
+    out = capsys.readouterr().out
+    assert row(out, "tanh")[-1] == "ok"
+    assert len(out.splitlines()) == 2
+
+
 # ---- mutants
 
 
@@ -250,6 +322,12 @@ def test_a_mutant_that_nobody_sees_is_exit_code_1(capsys, monkeypatch):
     monkeypatch.setattr(mutants, "verdicts", lambda targets: [mutants.Verdict(targets[0].name, mutants.Mutant(None, 1, "a", "b", None), None)])
     assert main(["check", "--mutants", "expm1"]) == 1
     assert "SURVIVED" in capsys.readouterr().out
+
+
+def test_mutants_of_a_file_are_refused(capsys):
+    assert main(["check", "--mutants", "mine.py::f"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "the library's own operations. (got: mine.py::f; remedy: tinyae check mine.py::f)" in line
 
 
 def test_mutants_of_what_does_not_exist_are_one_readable_line(capsys):

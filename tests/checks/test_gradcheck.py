@@ -115,8 +115,10 @@ def test_a_function_that_returns_no_tensor_is_told_so():
 
 
 def test_float32_is_refused():
-    with pytest.raises(GradientError, match="must be float64"):
+    with pytest.raises(GradientError, match=r"x must be float64(?s:.*)remedy    x.astype\('float64'\)"):
         gradcheck(ops.exp, [np.ones(2, np.float32)])
+    with pytest.raises(GradientError, match=r"remedy    model.astype\('float64'\) and float64 data"):
+        gradcheck(ta.models.VAE(4, 1, (3,), rng=ta.rng(0)))
 
 
 def test_a_model_is_checked_by_the_names_of_its_parameters_and_put_back(rng):
@@ -190,7 +192,7 @@ WRONG = {
     ),
     r"w has another shape than the input.*\(4, 3\).*transposed": lambda gy, x, w, b: (gy @ w.T, gy.T @ x, gy.sum(0)),
     "b is wrong.*a constant: 0.5 too much everywhere": lambda gy, x, w, b: (gy @ w.T, x.T @ gy, gy.sum(0) + 0.5),
-    "gives another number of gradients.*expected  3.*got       2": lambda gy, x, w, b: (gy @ w.T, x.T @ gy),
+    "gives another number of gradients.*expected  3: x, w, b.*got       2": lambda gy, x, w, b: (gy @ w.T, x.T @ gy),
 }
 
 
@@ -198,6 +200,73 @@ WRONG = {
 def test_the_failure_says_what_the_mistake_looks_like(says, layer):
     with pytest.raises(GradientError, match=re.compile(f"affine.*{says}", re.DOTALL)):
         gradcheck(affine, layer, backward=WRONG[says])
+
+
+def normalised(x):
+    """Mean 0 and variance 1 along the last axis."""
+    return (x - x.mean(axis=-1, keepdims=True)) / x.std(axis=-1, keepdims=True)
+
+
+FORGOTTEN = {
+    "the error is the result times a term that is the same all along axis 1": (softmax, lambda gy, x: softmax(x) * gy),
+    "the error is the same all along axis 1: is a sum": (
+        normalised,
+        lambda gy, x: (gy - normalised(x) * (gy * normalised(x)).mean(axis=1, keepdims=True)) / x.std(axis=1, keepdims=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("says", FORGOTTEN)
+def test_a_forgotten_sum_over_an_axis_is_recognised(says, rng):
+    f, backward = FORGOTTEN[says]
+    with pytest.raises(GradientError, match=f"likely    {says}"):
+        gradcheck(f, [rng.normal(size=(3, 4))], backward=backward)
+
+
+def leaky(x):
+    return np.where(x > 0, x, 0.1 * x)
+
+
+@pytest.mark.parametrize("x", [[[1.0, -2.0, 3.0], [-1.0, 2.0, 0.5]], [1.0, 2.0, -3.0]])
+def test_a_gradient_that_is_wrong_for_one_sign_of_its_input_is_recognised(x):
+    with pytest.raises(GradientError, match=r"likely    wrong where x < 0, right elsewhere$"):
+        gradcheck(leaky, [np.array(x)], backward=lambda gy, x: gy * np.where(x > 0, 1, 0.2))
+    with pytest.raises(GradientError, match=r"likely    wrong where x > 0, right elsewhere$"):
+        gradcheck(leaky, [np.array(x)], backward=lambda gy, x: gy * np.where(x > 0, 2, 0.1))
+
+
+def test_a_gradient_that_is_wrong_for_large_inputs_is_recognised():
+    x = np.array([[0.2, -2.0, 0.4], [3.0, -0.1, -1.5], [0.6, 2.5, -0.7]])
+    with pytest.raises(GradientError, match=r"likely    wrong where \|x\| >= 1.5, right where \|x\| <= 0.7$"):
+        gradcheck(lambda x: x**3, [x], backward=lambda gy, x: 3 * gy * np.minimum(x**2, 1))
+
+
+@pytest.mark.parametrize("entries", [2, [0, 2], [4, 5]])
+def test_few_wrong_entries_of_a_vector_have_no_pattern(entries):
+    """As after Hypothesis has made a counterexample small: all inputs positive, and in order."""
+
+    def backward(gy, x):
+        gradient = 2 * gy * x
+        gradient[entries] *= 1.5
+        return gradient
+
+    with pytest.raises(GradientError) as caught:
+        gradcheck(lambda x: x * x, [np.arange(1.0, 7.0)], backward=backward)
+    assert "likely" not in str(caught.value)
+
+
+def test_one_wrong_row_is_named_and_one_wrong_entry_of_it_is_not(rng):
+    def backward(gy, x, columns):
+        gradient = 2 * gy * x
+        gradient[1, columns] *= np.linspace(1.5, 2, 4)[columns]
+        return gradient
+
+    x = rng.normal(size=(3, 4))
+    with pytest.raises(GradientError, match=r"likely    wrong only at index 1 of axis 0$"):
+        gradcheck(lambda x: x * x, [x], backward=lambda gy, x: backward(gy, x, slice(4)))
+    with pytest.raises(GradientError, match="wrong in 1 of 12") as caught:
+        gradcheck(lambda x: x * x, [x], backward=lambda gy, x: backward(gy, x, slice(1)))
+    assert "likely" not in str(caught.value)
 
 
 def test_a_square_gradient_that_is_transposed_or_that_of_another_input_is_recognised(rng):
@@ -234,7 +303,7 @@ def test_a_backward_that_writes_into_its_inputs_or_cotangent_is_refused(layer):
         gy *= 2.0
         return gradients
 
-    with pytest.raises(GradientError, match="writes into its input x"):
+    with pytest.raises(GradientError, match="the backward of affine writes into its input x"):
         gradcheck(affine, layer, backward=into_input)
     with pytest.raises(GradientError, match="writes into the cotangent"):
         gradcheck(affine, layer, backward=into_cotangent)
@@ -262,7 +331,70 @@ def test_integers_are_constants_of_a_plain_function_too(rng):
         np.add.at(gx, index, gy)
         return gx, None
 
-    assert gradcheck(lambda x, index: x[index], [x, index], backward=backward).compared == 4
+    def gather(x, index):
+        return x[index]
+
+    assert gradcheck(gather, [x, index], backward=backward).compared == 4
+    assert gradcheck(gather, [x, index], backward=lambda *given: backward(*given)[0]).compared == 4
+    for wrong, says in {
+        lambda gy, x, index: (gy, gy, gy): r"another number of gradients(?s:.*)expected  2: x, None for index \(integers or truth values\)",
+        lambda gy, x, index: (None, None): r"gives None for x, which is float64.\n  remedy    zeros",
+        lambda gy, x, index: (backward(gy, x, index)[0], 0.0 * index): (
+            r"a gradient for index, which is a constant: integers or truth values.\n  remedy    None in its place, or index.astype\('float64'\)"
+        ),
+    }.items():
+        with pytest.raises(GradientError, match=says):
+            gradcheck(gather, [x, index], backward=wrong)
+    with pytest.raises(GradientError, match="no input has a gradient: integers and truth values are constants"):
+        gradcheck(lambda x: 2.0 * x, [index], backward=lambda gy, x: 2 * gy)
+
+
+@pytest.mark.parametrize(("result", "got"), [((1.0, 2.0), "tuple"), ([1.0], "list"), (None, "NoneType"), (np.float32(1), "an array of float32")])
+def test_a_plain_function_returns_one_array_of_float64(result, got):
+    with pytest.raises(GradientError, match=f"f must return one array of float64.\n  got       {got}$"):
+        gradcheck(named("f", lambda x: result), [np.ones(2)], backward=lambda gy, x: gy)
+
+
+def named(name, function):
+    """The function, with a name."""
+    function.__name__ = name
+    return function
+
+
+def test_arrays_that_a_function_of_tensors_cannot_take_are_told_with_the_missing_backward(rng):
+    with pytest.raises(ta.errors.DtypeError) as caught:
+        gradcheck(softmax, [rng.normal(size=(2, 3))])
+    assert caught.value.__notes__ == ["gradcheck: no backward= was given, so the function was called with Tensors"]
+
+
+def test_an_input_with_nan_and_one_that_the_function_writes_into_are_named():
+    def double(x, w):
+        w *= 2.0
+        return x * w
+
+    x, w = np.ones(2), np.array([1.0, np.nan])
+    with pytest.raises(GradientError, match="the input w holds NaN"):
+        gradcheck(double, [x, w], backward=lambda gy, x, w: (gy * w, gy * x))
+    with pytest.raises(GradientError, match="gradcheck: double writes into its input w"):
+        gradcheck(double, [x, x], backward=lambda gy, x, w: (gy * w, gy * x))
+
+
+def test_a_backward_with_noise_is_told_as_such(rng):
+    x = rng.normal(size=5)
+    with pytest.raises(GradientError, match="likely    noise: it differs between two calls"):
+        gradcheck(np.sin, [x], backward=lambda gy, x: gy * np.cos(x) * (rng.uniform(size=5) < 0.5) * 2)
+
+
+def test_empty_inputs_are_compared_in_no_entry():
+    assert gradcheck(ops.exp, [np.ones((0, 3))]).compared == 0
+
+
+@pytest.mark.parametrize("check", [gradcheck, assert_gradients])
+@pytest.mark.parametrize("inputs", [[np.ones(2)], [np.ones(2, np.float32)]])
+def test_a_failed_test_shows_no_line_of_this_library(check, inputs):
+    with pytest.raises(GradientError) as caught:
+        check(np.sin, inputs, backward=lambda gy, x: gy)
+    assert [entry.path.name for entry in caught.traceback.filter(caught)] == ["test_gradcheck.py"]
 
 
 # ---- the power of the check
@@ -338,7 +470,7 @@ def test_a_model_is_checked_with_frozen_noise_and_names_its_parameters(rng):
 def test_what_is_not_finite_or_has_no_second_order_is_refused(layer):
     with pytest.raises(GradientError, match="is not finite here"), np.errstate(all="ignore"):
         gradcheck(ops.log, [np.array([0.0])])
-    with pytest.raises(GradientError, match="order 2 needs rules that run on Tensors"):
+    with pytest.raises(GradientError, match="order=2 needs a function of Tensors"):
         gradcheck(affine, layer, backward=affine_backward, order=2)
 
 

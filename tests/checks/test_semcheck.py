@@ -63,7 +63,8 @@ def test_one_noise_for_the_batch_is_found_by_the_spread_alone_where_there_are_on
     ("KL without 1/2", "1 reconstruction + 2 KL"),
     ("reconstruction mean over pixels", "1/64 reconstruction + 1 KL"),
     ("KL sign flipped", "1 reconstruction - 1 KL"),
-    ("std = exp(log_variance)", "look at the sampler"),
+    ("std = exp(log_variance)", "1 reconstruction + 1 KL, with exp(log_variance) for the standard deviation"),
+    ({"deviation": ops.exp, **vae_bugs.wrong_kl(3)}, "1 reconstruction + 3 KL, with exp(log_variance)"),
     ("no noise in training", "look at the sampler"),
 ])  # fmt: skip
 def test_the_meaning_says_what_a_wrong_loss_is(bug, words):
@@ -289,6 +290,14 @@ def test_a_missing_constant_is_told_as_one():
     assert f"{-constant:.4f} nats, a constant" in row(result, "loss").meaning
 
 
+@pytest.mark.parametrize("own_noise", [False, True])
+def test_the_spread_of_a_wrong_loss_is_judged_only_where_there_is_none(own_noise):
+    check = "spread, its own noise" if own_noise else "spread"
+    wrong = functions("reconstruction mean over pixels", own_noise=own_noise)
+    assert row(semcheck(x=X, **wrong), check).meaning == "not comparable while the loss is wrong"
+    assert "is the noise used" in row(semcheck(x=X, **functions("no noise in training", own_noise=own_noise)), check).meaning
+
+
 def test_a_loss_that_grows_with_the_batch_is_found():
     for own in (False, True):
         given = functions(own_noise=own)
@@ -323,14 +332,12 @@ def test_what_is_seen_but_no_error_is_a_warning():
 
 def test_the_weight_of_the_kl_is_compared_with_the_one_declared():
     class Beta(vae_bugs.Patched):
-        beta = 4.0
-
         def loss(self, x, noise=None, rng=None):
             terms = super().loss(x, noise, rng)
             return terms._replace(loss=terms.reconstruction + self.used * terms.kl)
 
     made = Beta(64, 2, (64,), rng=ta.rng(0))
-    made.used = 4.0
+    made.used = made.objective.beta = 4.0
     assert semcheck(made, X).passed
     made.used = 1.0
     assert "loss" in failed(semcheck(made, X))
@@ -338,6 +345,29 @@ def test_the_weight_of_the_kl_is_compared_with_the_one_declared():
 
 
 # ---- partial information
+
+
+def test_a_loss_may_ask_for_encode_and_decode():
+    given = functions(parts=True)
+    for loss in (
+        lambda x, noise, encode, decode: given["loss"](x, noise, encode, decode),
+        lambda x, decode, encode, beta=1.0, noise=None: beta * given["loss"](x, noise, encode, decode),
+    ):
+        result = semcheck(x=X, **given | {"loss": loss})
+        assert result.passed, result
+        assert row(result, "dead latent").verdict == "ok"
+    with pytest.raises(ArgumentError, match=r"loss\(x, noise\) or loss\(x\)(?s:.*)got       loss\(x, noise, encode, decode\)"):
+        semcheck(x=X, loss=lambda x, noise, encode, decode: 0.0, encode=given["encode"])
+    with pytest.raises(ArgumentError, match=r"got       loss\(x, noise, epoch\)"):
+        semcheck(x=X, loss=lambda x, noise, epoch: 0.0)
+
+
+def test_a_sampler_of_images_is_tested_where_it_is_given():
+    given = functions()
+    mean = lambda z: 1 / (1 + np.exp(-given["decode"](z)))  # noqa: E731
+    assert row(semcheck(x=X, **given, generate=mean), "generation").verdict == "ok"
+    assert failed(semcheck(x=X, **given, generate=lambda noise: mean(0.9 * noise))) == {"generation"}
+    assert row(semcheck(x=X, **given), "generation").meaning == "not given: generate."
 
 
 def test_what_is_not_given_is_not_tested():
@@ -466,6 +496,7 @@ def test_the_table_is_text_and_the_assertion_shows_what_failed():
     (lambda: semcheck(model(), X[0]), "two examples"),
     (lambda: semcheck(model(), X * np.nan), "all finite"),
     (lambda: semcheck(model(), X, kl=right_kl), "not both"),
+    (lambda: semcheck(x=X, encoder=abs), "knows no encoder(?s:.*)expected  loss, encode, decode, likelihood, variance, sample, kl, reconstruct, gen"),
     (lambda: semcheck(x=X, likelihood="poisson"), "'poisson'"),
     (lambda: semcheck(x=X, likelihood="gaussian"), "variance=None"),
     (lambda: semcheck(x=X, **functions() | {"loss": lambda x, noise: x}), "one number"),

@@ -135,6 +135,30 @@ def test_points_of_the_support_have_a_finite_log_probability(name, data):
         assert (x.sum(-1) == 1).all()
 
 
+OTHERS = {
+    "continuous_bernoulli": ta.distributions.ContinuousBernoulli,
+    "concrete": lambda logits: ta.distributions.Concrete(logits, 0.7),
+    "laplace": ta.distributions.Laplace,
+    "uniform": ta.distributions.Uniform,
+    "discretised_logistic": ta.distributions.DiscretisedLogistic,
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+@given(data=st.data())
+def test_parameters_and_points_are_those_of_the_distribution(name, data):
+    shape = data.draw(st.sampled_from([(4,), (3, 2), (2, 1, 3)]))
+    parameters, x = data.draw(strategies.parameters(name, shape)), data.draw(strategies.support(name, shape))
+    found = OTHERS[name](**parameters).log_prob(x)
+    assert x.shape == shape
+    assert found.shape == shape[:-1]
+    assert np.isfinite(found).all()
+    if name == "concrete":
+        np.testing.assert_allclose(x.sum(-1), 1)
+    if name == "discretised_logistic":
+        np.testing.assert_allclose((x + 1) * 127.5, np.rint((x + 1) * 127.5), atol=1e-9)
+
+
 def test_an_unknown_distribution_is_refused():
     for strategy in (strategies.parameters, strategies.support):
         with pytest.raises(ArgumentError, match="no strategy for the distribution 'cauchy'"):

@@ -3,18 +3,20 @@
 import importlib
 
 from tinyae.checks.gradcheck import GradientError, Report, assert_gradients, gradcheck
-from tinyae.checks.semcheck import Semantics, SemanticsError, assert_semantics, semcheck
+from tinyae.checks.semcheck import Semantics, SemanticsError, assert_distribution, assert_semantics, semcheck, semcheck_distribution
 
 __all__ = [
     "GradientError",
     "Report",
     "Semantics",
     "SemanticsError",
+    "assert_distribution",
     "assert_gradients",
     "assert_semantics",
     "fake_device",
     "gradcheck",
     "semcheck",
+    "semcheck_distribution",
     "strategies",
 ]
 

@@ -10,8 +10,8 @@ from tinyae.autograd import Tensor, grad, registry
 from tinyae.checks.accuracy import LIMIT, REASONS, UNITS, accuracy, ulps
 from tinyae.checks.gradcheck import GradientError, gradcheck
 from tinyae.checks.subjects import failed as failed_in
-from tinyae.checks.subjects import strategies, subject
-from tinyae.errors import ArgumentError, TinyaeError
+from tinyae.checks.subjects import strategies, subjects
+from tinyae.errors import ArgumentError
 
 SMALL = 24  # entries of a call whose second order is checked
 REASONED = "ok, with a reason"  # a float32 error above the limit for which accuracy.REASONS has one
@@ -29,6 +29,7 @@ class Row(NamedTuple):
     gradient: float | None
     verdict: str
     message: str = ""  # the error in full
+    notes: tuple = ()  # what else should be known
 
 
 def check(names, *, order=2, seed=0, examples=10):
@@ -36,22 +37,19 @@ def check(names, *, order=2, seed=0, examples=10):
 
     Raises ArgumentError for a name that means nothing.
     """
-    rows = []
-    subjects = [subject(name, examples, seed) for name in names] if names else (subject(name, examples, seed) for name in registry)
-    with Progress(len(names) or len(registry)) as progress:
-        for one in subjects:
-            try:
+    rows, named = [], [one for name in names for one in subjects(name, examples, seed)]
+    every = named or (one for name in registry for one in subjects(name, examples, seed))
+    try:
+        with Progress(len(named or registry)) as progress, np.errstate(all="ignore"):
+            for one in every:
                 rows.append(row_of(one, order, seed))
-            except TinyaeError:
-                raise
-            except Exception as error:  # what somebody's function raises, in one line
-                if not one.file:
-                    raise
-                raise failed_in(one.file, error) from error
-            progress.step(one.name)
-    print_table(rows)
+                progress.step(one.name)
+    finally:  # what is done is shown after Ctrl-C as well
+        if rows:
+            print_table(rows)
     failed = [row for row in rows if row.message]
-    for text in [row.message for row in failed] or [text for row in rows if names for text in reasons_of(row)]:
+    told = [row.message for row in failed] or [text for row in rows if names for text in reasons_of(row)]
+    for text in [*told, *(note for row in rows for note in row.notes)]:
         print(f"\n{text}")
     print(f"\n{len(failed)} of {len(rows)} failed: {', '.join(row.name for row in failed)}" if failed else f"\n{len(rows)} checked, none failed")
     return 1 if failed else 0
@@ -60,6 +58,8 @@ def check(names, *, order=2, seed=0, examples=10):
 def check_mutants(names, targets=()):
     """Put every small error into the rules of the operations and into `targets`, print which of them no check sees; returns 0 or 1."""
     strategies()  # says so where Hypothesis is missing
+    if files := [name for name in names if ".py" in name]:
+        raise ArgumentError("--mutants puts errors into the library's own operations.", got=files[0], remedy=f"tinyae check {files[0]}")
     from tinyae.checks import mutants
 
     everything = itertools.chain(mutants.primitive_targets(), targets)
@@ -76,24 +76,37 @@ def reasons_of(row):
 
 
 def row_of(one, order, seed):
-    """Check one subject."""
+    """Check one subject.  Raises ArgumentError, of one line, for what somebody's function raises."""
     shapes = max((values for _, values in one.calls), key=lambda values: sum(v.size for v in values))
-    inputs = f"{len(one.calls)} calls, up to {' '.join(str(v.shape).replace(' ', '') for v in shapes)}"
-    forward, gradient, accurate, where = float32_errors(one, seed)
-    first = second = None
+    count = f"{len(one.calls)} call{'s' if len(one.calls) > 1 else ''}"
+    inputs = f"{count}, up to {' '.join(str(v.shape).replace(' ', '') for v in shapes)}"
+    row = Row(one.name, inputs, None, None, None, None, "FAILED", notes=one.notes)
     try:
-        if not (one.primitive and one.primitive.surrogate):
-            first = max(gradcheck(f, values, backward=one.backward, seed=seed).worst for f, values in one.calls)
-            if order == 2 and one.backward is None:
-                small = [(f, values) for f, values in one.calls if sum(v.size for v in values) <= SMALL]
-                second = max((gradcheck(f, values, order=2, seed=seed).worst for f, values in small), default=None)
+        first, second = gradient_errors(one, order, seed)
+        forward, gradient, accurate, where = float32_errors(one, seed)
     except GradientError as error:
-        return Row(one.name, inputs, first, second, forward, gradient, "FAILED", str(error))
+        return row._replace(message=f"{error}\n  inputs    {one.assumed}" if one.assumed else str(error))
+    except Exception as error:
+        if not one.file:
+            raise
+        raise failed_in(one.file, error, "; ".join(filter(None, [*one.notes, one.assumed])) or None) from error
+    row = row._replace(first=first, second=second, forward=forward, gradient=gradient)
     if not accurate:
         message = f"{one.name}: more than {LIMIT:g} ulp in float32, and no reason is stated in checks/accuracy.py: {where}."
-        return Row(one.name, inputs, first, second, forward, gradient, "FAILED", message)
+        return row._replace(message=message)
+    if one.file and None in (forward, gradient):
+        row = row._replace(notes=(*one.notes, f"{one.name}, float32: - stands for what is float64 though the inputs are float32"))
     large = one.primitive and not one.file and max(forward, gradient) > LIMIT
-    return Row(one.name, inputs, first, second, forward, gradient, "surrogate" if first is None else REASONED if large else "ok")
+    return row._replace(verdict="surrogate" if first is None else REASONED if large else "ok")
+
+
+def gradient_errors(one, order, seed):
+    """The worst relative errors of first and second order; None for what is not checked.  Raises GradientError."""
+    if one.primitive and one.primitive.surrogate:
+        return None, None
+    first = max(gradcheck(f, values, backward=one.backward, seed=seed).worst for f, values in one.calls)
+    small = [(f, values) for f, values in one.calls if order == 2 and one.backward is None and sum(v.size for v in values) <= SMALL]
+    return first, max((gradcheck(f, values, order=2, seed=seed).worst for f, values in small), default=None)
 
 
 def float32_errors(one, seed):
@@ -121,12 +134,6 @@ def computed(one, f, values, dtype):
     if one.backward is None:
         values = [Tensor(v, requires_grad=True) if v.dtype.kind == "f" else v for v in values]
     y = f(*values)
-    if one.backward is None and not isinstance(y, Tensor):
-        raise ArgumentError(
-            f"{one.name}: it returns no Tensor, and no backward stands beside it.",
-            got=type(y).__name__,
-            remedy=f"write {one.name}_backward(gy, *inputs), or use operations of tinyae.ops",
-        )
     shape = np.shape(y) if one.backward else y.shape
     gy = (np.linspace(0.5, 1.5, int(np.prod(shape))) * np.resize([1, -1], int(np.prod(shape)))).reshape(shape).astype(dtype)
     if one.backward is None:

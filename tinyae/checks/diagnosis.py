@@ -6,16 +6,18 @@ import math
 import numpy as np
 
 CLOSE = 1e-5  # relative, in the norm of all entries
+UNLIKELY = 100  # ways to choose which entries are wrong, before it says something that they are the largest
 
 
-def diagnose(name, gradients, slopes, shapes, kinks=None):
+def diagnose(name, gradients, slopes, shapes, x, results, wrong, kinks):
     """One sentence on how the gradient of input `name` differs from its slopes; None where no simple relation holds.
 
-    gradients, slopes: name -> array of the input's shape, of all inputs that were compared whole.  shapes: those of inputs and result,
-    whose lengths may explain a factor.  kinks: where the input lies at a kink, a mask, or None.
+    gradients, slopes: name -> array of the input's shape, of all inputs that were compared in the same way.  shapes: those of inputs and
+    results, whose lengths may explain a factor.  x: the input.  results: the arrays computed from the inputs.
+    wrong, kinks: masks, where the gradient differs, and where the input lies at a kink.
     """
     g, n = gradients[name], slopes[name]
-    if kinks is not None and kinks.any() and close(g[~kinks], n[~kinks]):
+    if kinks.any() and close(g[~kinks], n[~kinks]):
         return "right except at kinks"
     if not g.any():
         return "it is zero"
@@ -30,7 +32,7 @@ def diagnose(name, gradients, slopes, shapes, kinks=None):
             return f"it is the gradient of {other}" + ("" if close(g, slope) else ", with a minus")
     if g.size > 1 and close(g - n, np.full(g.shape, (g - n).mean())):
         return f"a constant: {(g - n).mean():.6g} too much everywhere"
-    return partly(g, n)
+    return partly(name, x, wrong) or lacking(g, n, results)
 
 
 def close(a, b):
@@ -60,13 +62,36 @@ def transposed(g, n):
     return None
 
 
-def partly(g, n):
-    """Wrong in one slice only."""
-    wrong = np.abs(g - n) > CLOSE * np.abs(n).max(initial=0)
-    for axis in range(g.ndim):
-        slices = np.flatnonzero(wrong.any(axis=tuple(i for i in range(g.ndim) if i != axis)))
-        if len(slices) == 1 and g.shape[axis] > 2:
+def partly(name, x, wrong):
+    """Right for some values of the input, or wrong at one index only."""
+    right = ~wrong
+    if not right.any():
+        return None
+    for sign, mask in (("<", x < 0), (">", x > 0)):
+        if (mask == wrong).all():
+            return f"wrong where {name} {sign} 0, right elsewhere"
+    for axis in range(x.ndim):
+        slices = np.flatnonzero(wrong.any(axis=tuple(i for i in range(x.ndim) if i != axis)))
+        if len(slices) == 1 and x.shape[axis] > 1 and wrong.sum() > 1:
             return f"wrong only at index {slices[0]} of axis {axis}"
+    if math.comb(x.size, int(wrong.sum())) < UNLIKELY:  # a few numbers are soon in order by chance
+        return None
+    for text, values in ((name, x), (f"|{name}|", np.abs(x))):
+        if values[wrong].min() > values[right].max():
+            return f"wrong where {text} >= {values[wrong].min():.4g}, right where {text} <= {values[right].max():.4g}"
+        if values[wrong].max() < values[right].min():
+            return f"wrong where {text} <= {values[wrong].max():.4g}, right where {text} >= {values[right].min():.4g}"
+    return None
+
+
+def lacking(g, n, results):
+    """Right but for a term that is the same along an axis, or the result times such a term: what a sum over the axis leaves."""
+    error = g - n
+    for text, y in [("", np.ones(n.shape)), *(("the result times a term that is ", y) for y in results if y.shape == n.shape)]:
+        for axis in range(n.ndim):
+            square = (y * y).sum(axis=axis, keepdims=True)
+            if n.shape[axis] > 1 and square.all() and close(y * ((error * y).sum(axis=axis, keepdims=True) / square), error):
+                return f"the error is {text}the same all along axis {axis}: is a sum over it missing?"
     return None
 
 

@@ -12,6 +12,7 @@ from tinyae.checks import diagnosis
 from tinyae.checks.slopes import complex_slopes, numerical_slopes, slopes_along
 from tinyae.errors import TinyaeError
 
+__tracebackhide__ = True  # a failed test shows its own line, not this file
 WHOLE = 1_000  # entries of an input that are compared one by one; of a larger one SOME of them, and DIRECTIONS through all
 SOME, DIRECTIONS = 200, 3
 EXACT = 1e-8  # the relative accuracy asked of a rule where a complex step gives the derivative to rounding
@@ -22,7 +23,7 @@ class GradientError(TinyaeError, AssertionError):
 
 
 class Report(NamedTuple):
-    """worst: the largest relative error.  compared: how many entries.  kinks: how many of them lie at a kink.
+    """worst: the largest relative error.  compared: how many entries (none of an empty input).  kinks: how many of them lie at a kink.
 
     complex_step: the largest relative error against a complex step; None where the code is not analytic.
     """
@@ -39,21 +40,18 @@ def gradcheck(f, inputs=None, *, backward=None, order=1, rtol=1e-6, seed=0, anal
     f, inputs: one of
       a function of Tensors to a Tensor, any noise in it frozen, and a list of float64 arrays (integers and truth values are constants);
       a function of arrays to an array, a list of arrays, and `backward`, a function (gy, *inputs) to the gradient, or to a tuple of one
-        for each input (None for a constant);
+        for each input (None for integers and truth values);
       a function without arguments, and a Module or a dict of leaf Tensors (name -> parameter), which are changed and put back;
       a model with a method `loss`, and a batch x (random numbers if None): its parameters are checked, by name, with frozen noise.
     order: 2 checks the gradients of the gradients, which are functions of the inputs and of the cotangent.
     analytic: whether a complex step may be tried (None: what the registry says).
+    Empty inputs pass, as there is nothing to compare: see `compared` in the Report.
     The result is contracted with a random cotangent, no two entries alike: with all ones, a softmax's wrong gradient passes.
     """
     random = np.random.default_rng(seed)
     subject = Subject(f, inputs, backward, order, random)
     weights = [to_numpy(c).copy() for c in subject.cotangents]
-    before = [to_numpy(leaf.data).copy() for leaf in subject.leaves.values()]
-    gradients = subject.gradients()
-    for (name, leaf), value in zip(subject.leaves.items(), before, strict=True):
-        if (to_numpy(leaf.data) != value).any():
-            raise GradientError(f"gradcheck: {subject.name} or its backward writes into its input {name}.", remedy="a new array")
+    gradients = subject.unwritten(subject.gradients, f"the backward of {subject.name}")
     if any((to_numpy(c) != w).any() for c, w in zip(subject.cotangents, weights, strict=True)):
         raise GradientError(
             f"gradcheck: a rule of {subject.name} writes into the cotangent that it is given.", remedy="gy = gy.copy(), or a new array"
@@ -82,24 +80,54 @@ class Subject:
     """What is checked: named leaves, the values computed from them, the cotangents of these, and the gradients of the leaves."""
 
     def __init__(self, f, inputs, backward, order, random):
-        if order not in (1, 2) or (order == 2 and backward is not None):
-            raise GradientError("gradcheck: order is 1 or 2.", got=order, remedy="order 2 needs rules that run on Tensors" if backward else None)
+        if order not in (1, 2):
+            raise GradientError("gradcheck: order is 1 or 2.", got=order)
+        if order == 2 and backward is not None:
+            raise GradientError("gradcheck: order=2 needs a function of Tensors.", got="a function of arrays with backward=")
         if hasattr(f, "named_parameters"):
             f, inputs = loss_of(f, inputs), f
         self.name = getattr(f, "name", getattr(f, "__name__", type(f).__name__)).replace("<lambda>", "the function")
-        self.leaves, self.call, self.backward = leaves_of(f, inputs, backward)
+        self.leaves, self.names, self.call, self.backward = leaves_of(f, inputs, backward)
         for name, leaf in self.leaves.items():
             if leaf.dtype != np.float64:
-                raise GradientError(f"gradcheck: {name} must be float64.", got=leaf.dtype, remedy="model.astype('float64') and float64 data")
-        first = self.call()
-        if backward is None and not isinstance(first, Tensor):
-            raise GradientError("gradcheck: the function must return one Tensor.", got=type(first).__name__, remedy="return terms.loss, say")
+                remedy = f"{name}.astype('float64')" if isinstance(inputs, (list, tuple)) else "model.astype('float64') and float64 data"
+                raise GradientError(f"gradcheck: {name} must be float64.", got=leaf.dtype, remedy=remedy)
+            if np.isnan(to_numpy(leaf.data)).any():
+                raise GradientError(f"gradcheck: the input {name} holds NaN.")
+        if not self.leaves:
+            raise GradientError("gradcheck: no input has a gradient: integers and truth values are constants.", remedy="x.astype('float64')")
+        first = self.unwritten(self.result, self.name)
         self.outputs = lambda: [self.call()]
         if order == 2:
             inputs, cotangent = list(self.leaves.values()), Tensor(random_like(first, random), requires_grad=True)
             self.outputs = lambda: grad(self.call(), inputs, cotangent, create_graph=True)
             self.leaves = self.leaves | {"the cotangent": cotangent}
         self.cotangents = [random_like(y, random) for y in self.outputs()]
+
+    def result(self):
+        """What the function returns.  Raises GradientError unless it is one Tensor, or one array of float64 where there is a `backward`."""
+        try:
+            found = self.call()
+        except Exception as error:
+            if self.backward is None:
+                error.add_note("gradcheck: no backward= was given, so the function was called with Tensors")
+            raise
+        if self.backward is None and not isinstance(found, Tensor):
+            remedy = "return terms.loss, say; a function of arrays needs backward="
+            raise GradientError(f"gradcheck: {self.name} must return one Tensor.", got=type(found).__name__, remedy=remedy)
+        if self.backward is not None and (isinstance(found, (tuple, list)) or np.asarray(found).dtype != np.float64):
+            got = f"an array of {found.dtype}" if hasattr(found, "dtype") else type(found).__name__
+            raise GradientError(f"gradcheck: {self.name} must return one array of float64.", got=got)
+        return found
+
+    def unwritten(self, work, who):
+        """work().  Raises GradientError where it writes into an input."""
+        before = [to_numpy(leaf.data).copy() for leaf in self.leaves.values()]
+        done = work()
+        for (name, leaf), value in zip(self.leaves.items(), before, strict=True):
+            if (to_numpy(leaf.data) != value).any():
+                raise GradientError(f"gradcheck: {who} writes into its input {name}.", remedy="a new array")
+        return done
 
     def values(self):
         """The arrays computed from the leaves' present data."""
@@ -112,19 +140,31 @@ class Subject:
         """
         leaves = list(self.leaves.values())
         if self.backward is not None:
-            found = self.backward(self.cotangents[0])
-            found = [g for g in (found if isinstance(found, (tuple, list)) else (found,)) if g is not None]
-            if len(found) != len(leaves):
-                raise GradientError(
-                    f"gradcheck: the backward of {self.name} gives another number of gradients.", expected=len(leaves), got=len(found)
-                )
-            return [np.asarray(g, dtype=np.float64) for g in found]
+            return self.by_hand(self.backward(self.cotangents[0]))
         totals = [np.zeros(leaf.shape) for leaf in leaves]
         for y, cotangent in zip(self.outputs(), self.cotangents, strict=True):
             if y.requires_grad:
                 for total, gradient in zip(totals, grad(y, leaves, cotangent, retain_graph=True), strict=True):
                     total += to_numpy(gradient.data)
         return totals
+
+    def by_hand(self, gradients):
+        """The gradients of the leaves among what `backward` gave: one for each input, those of constants None or left out."""
+        gradients = gradients if isinstance(gradients, (tuple, list)) else [gradients]
+        constants = [name for name in self.names if name not in self.leaves]
+        if len(gradients) not in (len(self.names), len(self.leaves)):
+            expected = ", ".join(f"None for {n} (integers or truth values)" if n in constants else n for n in self.names)
+            rule = f"gradcheck: the backward of {self.name} gives another number of gradients."
+            raise GradientError(rule, expected=f"{len(self.names)}: {expected}", got=len(gradients))
+        given = dict(zip(self.names if len(gradients) == len(self.names) else self.leaves, gradients, strict=True))
+        for name, gradient in given.items():
+            title = f"gradcheck: the backward of {self.name} gives"
+            if gradient is None and name in self.leaves:
+                raise GradientError(f"{title} None for {name}, which is float64.", remedy="zeros where the result does not depend on it")
+            if gradient is not None and name in constants:
+                remedy = f"None in its place, or {name}.astype('float64')"
+                raise GradientError(f"{title} a gradient for {name}, which is a constant: integers or truth values.", remedy=remedy)
+        return [np.asarray(given[name], dtype=np.float64) for name in self.leaves]
 
     def with_cotangent(self, cotangent):
         """The gradients for another cotangent."""
@@ -191,11 +231,15 @@ class Comparison:
 
     def diagnose(self, subject, found):
         """What the error looks like, in one sentence, or None."""
+        if not np.array_equal(subject.gradients()[found.index(self)], self.gradient, equal_nan=True):
+            return "noise: it differs between two calls"
         alike = [c for c in found if not c.misshapen and c.whole == self.whole]
         gradients = {c.name: c.gradient if c.whole else c.at_entries() for c in alike}
-        shapes = [c.leaf.shape for c in found] + [y.shape for y in subject.values()]
-        kinks = (self.low != self.high).reshape(self.leaf.shape) if self.whole else None
-        return diagnosis.diagnose(self.name, gradients, {c.name: c.slope() for c in alike}, shapes, kinks)
+        results = subject.values()
+        shapes = [c.leaf.shape for c in found] + [y.shape for y in results]
+        masks = (mask[: len(self.entries)].reshape(self.slope().shape) for mask in (self.wrong, self.low != self.high))
+        x = to_numpy(self.leaf.data).reshape(-1)[self.entries].reshape(self.slope().shape)
+        return diagnosis.diagnose(self.name, gradients, {c.name: c.slope() for c in alike}, shapes, x, results, *masks)
 
 
 def complex_step(subject, found, objective, scale, sure):
@@ -240,23 +284,23 @@ def loss_of(model, x):
 
 
 def leaves_of(f, inputs, backward):
-    """(name -> leaf Tensor, a function without arguments that calls f on them, one of a cotangent that calls `backward` or None)."""
+    """(name -> leaf Tensor, names of all inputs, a function without arguments that calls f on them, one of a cotangent for `backward` or None)."""
     if hasattr(inputs, "named_parameters"):
         inputs = dict(inputs.named_parameters())
     if isinstance(inputs, dict):
-        return inputs, f, None
+        return inputs, list(inputs), f, None
     if not isinstance(inputs, (list, tuple)) or not all(hasattr(x, "dtype") and hasattr(x, "ndim") for x in inputs):
         got = type(inputs).__name__ if not isinstance(inputs, (list, tuple)) else "a list of " + ", ".join(type(x).__name__ for x in inputs)
         raise GradientError("gradcheck: the inputs do not fit.", expected="a list of float64 arrays, a Module, or a dict of leaf Tensors", got=got)
     names = names_of(f, len(inputs))
     leaves = {n: Tensor(array_module(x).array(x), requires_grad=True) for n, x in zip(names, inputs, strict=True) if x.dtype.kind == "f"}
     if backward is None:
-        return leaves, lambda: f(*(leaves.get(n, x) for n, x in zip(names, inputs, strict=True))), None
+        return leaves, names, lambda: f(*(leaves.get(n, x) for n, x in zip(names, inputs, strict=True))), None
 
     def arrays():
         return [leaves[n].data if n in leaves else x for n, x in zip(names, inputs, strict=True)]
 
-    return leaves, lambda: f(*arrays()), lambda gy: backward(gy, *arrays())
+    return leaves, names, lambda: f(*arrays()), lambda gy: backward(gy, *arrays())
 
 
 def names_of(f, count):

@@ -1,6 +1,5 @@
 """What `tinyae check` is asked to check: an operation by its name, or a function in a file, with inputs to call it with."""
 
-import ast
 import contextlib
 import difflib
 import functools
@@ -14,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyae.autograd import Primitive, registry
-from tinyae.errors import ArgumentError
+from tinyae.errors import ArgumentError, TinyaeError, one_line
 
 SHAPE = (3, 4)  # of a parameter about which nothing is said
 BACKWARDS = ("{}_backward", "{}_vjp", "{}_grad")  # names of a hand-written backward of a function
@@ -24,7 +23,7 @@ class Subject(NamedTuple):
     """A function to check.  calls: (function of the inputs, a list of float64 arrays), one for each example.
 
     backward: the hand-written one (gy, *inputs), or None where the engine differentiates.  primitive: the Primitive, or None.
-    file: where it stands, if it is not ours.
+    file: where it stands, if it is not ours.  assumed: what was taken for granted about its inputs.  notes: what else to know; texts.
     """
 
     name: str
@@ -32,18 +31,25 @@ class Subject(NamedTuple):
     backward: object = None
     primitive: object = None
     file: str = ""
+    assumed: str = ""
+    notes: tuple = ()
 
 
-def subject(name, examples, seed):
-    """The subject of a name: an operation's, or "file.py::function".  Raises ArgumentError where there is none."""
+def subjects(name, examples, seed):
+    """The subjects of a name: of an operation, of "file.py::function", or of all in "file.py" that can be checked.
+
+    Raises ArgumentError where there is none.
+    """
     file, separator, function = name.rpartition("::")
     if separator:
-        return of_file(file, function, examples, seed)
+        return [of_file(file, function, examples, seed)]
+    if name.endswith(".py"):
+        return [of_file(name, function, examples, seed) for function in checkable(name)]
     if name not in registry:
         raise ArgumentError(
             f"no operation is called {name!r}.", remedy=meant(name, registry, "tinyae ops lists them all; file.py::function for yours")
         )
-    return of_primitive(registry[name], examples, seed)
+    return [of_primitive(registry[name], examples, seed)]
 
 
 def meant(name, known, otherwise):
@@ -74,19 +80,40 @@ def of_primitive(operation, examples, seed, given=None, file=""):
     return Subject(operation.name, calls, primitive=operation, file=file)
 
 
+def functions_of(module):
+    """The names of the functions in a module that may be meant."""
+    return [name for name, value in vars(module).items() if callable(value) and not name.startswith("_")]
+
+
+def backward_of(module, name):
+    """The hand-written backward beside a function, or None."""
+    return next((getattr(module, b.format(name)) for b in BACKWARDS if hasattr(module, b.format(name))), None)
+
+
+def checkable(file):
+    """The names of the functions in a file that have a backward beside them, and of its primitives."""
+    module = loaded(file)
+    names = functions_of(module)
+    found = [n for n in names if backward_of(module, n) or (isinstance(getattr(module, n), Primitive) and getattr(module, n).name not in registry)]
+    if not found:
+        rule = f"{file}: no function has a backward beside it, so say which one is meant."
+        raise ArgumentError(rule, expected=f"{file}::FUNCTION", got=f"it has {', '.join(names) or 'none'}")
+    return found
+
+
 def of_file(file, name, examples, seed):
     """A function in a file: a @primitive, a function of arrays with a backward beside it, or a function of Tensors."""
     module = loaded(file)
-    functions = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-    function = getattr(module, name, None)
+    functions, function = functions_of(module), getattr(module, name, None)
     if not callable(function):
         raise ArgumentError(f"{file}: there is no function {name!r}.", remedy=meant(name, functions, f"it has {', '.join(functions) or 'none'}"))
     given = given_inputs(file, module, name)
     if isinstance(function, Primitive):
         return of_primitive(function, examples, seed, given, file)
-    backward = next((getattr(module, b.format(name)) for b in BACKWARDS if hasattr(module, b.format(name))), None)
-    inputs = [given] if given else strategies().examples(drawn_inputs(file, function), examples, seed)
-    return Subject(name, [(function, values) for values in inputs], backward, file=file)
+    calls, assumed = ([given], "") if given else drawn_inputs(file, function, examples, seed)
+    backward = backward_of(module, name)
+    notes = () if backward else (f"{name}: there is no {name}_backward(gy, *inputs) in {file}, so it was called with Tensors",)
+    return Subject(name, [(function, values) for values in calls], backward, file=file, assumed=assumed, notes=notes)
 
 
 def given_inputs(file, module, name):
@@ -100,8 +127,8 @@ def given_inputs(file, module, name):
     return [x if x.dtype.kind in "iub" and np.ndim(x) else x.astype(np.float64) for x in arrays]
 
 
-def drawn_inputs(file, function):
-    """A strategy for the inputs of a function: a list of arrays, one for each parameter without a default.
+def drawn_inputs(file, function, examples, seed):
+    """(inputs for each call, what was assumed about them): lists of arrays, one for each parameter without a default.
 
     An annotation may be a shape, x: (5,), or a domain that `strategies.arrays` knows, x: "positive".
     """
@@ -112,19 +139,25 @@ def drawn_inputs(file, function):
     except (TypeError, ValueError):
         parameters = ()
     wanted = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    name = function.__name__
     if not wanted:
-        raise ArgumentError(f"{file}: {function.__name__} has no parameter to differentiate by.", remedy=f"{function.__name__}_inputs = [array, ...]")
-    return st.tuples(*(strategies().arrays(*shape_and_domain(p.annotation)) for p in wanted)).map(list)
+        raise ArgumentError(f"{file}: {name} has no parameter to differentiate by.", remedy=f"{name}_inputs = [array, ...]")
+    known = [shape_and_domain(p.annotation, function) for p in wanted]
+    free = [p.name for p, said in zip(wanted, known, strict=True) if said is None]
+    assumed = f"shape {SHAPE} and both signs were assumed for {', '.join(free)}: annotate"
+    assumed += f" `x: (4,)` or `x: 'positive'`, or list arrays, `{name}_inputs = [...]`"
+    drawn = st.tuples(*(strategies().arrays(*said or (SHAPE,)) for said in known)).map(list)
+    return strategies().examples(drawn, examples, seed), assumed if free else ""
 
 
-def shape_and_domain(annotation):
-    """What an annotation says about a parameter; it may be text, as after `from __future__ import annotations`."""
+def shape_and_domain(annotation, function):
+    """What an annotation says about a parameter; None if nothing.  It may be text, as after `from __future__ import annotations`."""
     if isinstance(annotation, str):
-        with contextlib.suppress(SyntaxError, ValueError):
-            annotation = ast.literal_eval(annotation)
+        with contextlib.suppress(Exception):
+            annotation = annotation if annotation in strategies().values.DOMAINS else eval(annotation, getattr(function, "__globals__", {}))
     if isinstance(annotation, tuple) and all(isinstance(n, int) for n in annotation):
         return annotation, "real"
-    return SHAPE, annotation if annotation in ("positive", "nonzero", "unit", "boolean", "binary") else "real"
+    return (SHAPE, annotation) if isinstance(annotation, str) else None
 
 
 _loaded = {}  # path -> module
@@ -151,9 +184,10 @@ def loaded(file):
     return module
 
 
-def failed(file, error):
+def failed(file, error, remedy=None):
     """An error that arose in somebody's file as an ArgumentError of one line, with the line of the file."""
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if pathlib.Path(frame.filename) == pathlib.Path(file).resolve()]
     line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
-    what = f"{type(error).__name__}: {' '.join((error.msg if isinstance(error, SyntaxError) else str(error)).split())}"
-    return ArgumentError(f"{file}, line {line}: {what}" if line else f"{file}: {what}")
+    text = error.msg if isinstance(error, SyntaxError) else one_line(error) if isinstance(error, TinyaeError) else " ".join(str(error).split())
+    what = f"{type(error).__name__}: {text}"
+    return ArgumentError(f"{file}, line {line}: {what}" if line else f"{file}: {what}", remedy=remedy)

@@ -9,6 +9,7 @@ import numpy as np
 
 from tinyae.checks.semcheck.autoencoder import check_autoencoder
 from tinyae.checks.semcheck.bench import Bench
+from tinyae.checks.semcheck.distribution import assert_distribution, semcheck_distribution
 from tinyae.checks.semcheck.evaluation import check_data, check_evaluation, check_generation, check_likelihood, check_outputs
 from tinyae.checks.semcheck.identities import check_constant_pixel, check_dead_latent, check_duplication, check_tiling
 from tinyae.checks.semcheck.losses import check_losses, check_noise, check_spread
@@ -18,7 +19,7 @@ from tinyae.checks.semcheck.result import Row, Semantics, SemanticsError, untest
 from tinyae.checks.semcheck.subject import Untestable, plain, subject_of_functions
 from tinyae.errors import ArgumentError
 
-__all__ = ["Row", "Semantics", "SemanticsError", "assert_semantics", "semcheck"]
+__all__ = ["Row", "Semantics", "SemanticsError", "assert_distribution", "assert_semantics", "semcheck", "semcheck_distribution"]
 
 BATTERY = {
     "data": check_data,
@@ -50,10 +51,10 @@ def semcheck(model=None, x=None, *, seed=0, beta=None, **functions):
         loss(x, noise), or loss(x) with noise of its own: nats per example, mean over the batch; a number, or named numbers
         encode(x) -> (mean, log_variance), (N, J) each      decode(z) -> logits or means
         likelihood: "bernoulli", "gaussian" (with variance=), or log_prob(parameters, x) -> (N,)
-        sample(mean, log_variance, noise), kl(mean, log_variance), reconstruct(x)
+        sample(mean, log_variance, noise), kl(mean, log_variance), reconstruct(x), generate(noise)
 
     The noise enters as mean + exp(log_variance / 2) * noise, and the prior is N(0, I).  A loss that takes encode= and decode= too can be
-    tested as far as a model's.  beta: the weight of the KL in what is minimised (default: model.beta, or 1).
+    tested as far as a model's.  beta: the weight of the KL in what is minimised (default: model.objective.beta, model.beta, or 1).
     The same seed gives the same table.  A right loss fails in about one table of a million.  Raises ArgumentError for what cannot be tested.
     """
     if x is None:

@@ -32,11 +32,13 @@ def semcheck_distribution(distribution, *, others=(), kl=None, support=None, dra
     """
     support = getattr(distribution, "support", None) if support is None else support
     with np.errstate(all="ignore"), no_grad():  # what is not finite is a row that fails
-        size = math.prod(plain(distribution.sample(rng(seed))).shape)
-        stream, count = rng(seed).stream("semcheck"), max(1000, draws // size)
+        rows = [check_shapes(distribution, seed)]
+        if rows[0].verdict == FAILED:  # there is nothing to compute with
+            return Semantics(rows, type(distribution).__name__)
+        stream, count = rng(seed).stream("semcheck"), max(1000, draws // plain(distribution.sample(rng(seed))).size)
         drawn = plain(distribution.sample(stream, (count,)))
         grid = Grid(distribution, support, drawn)
-        rows = [*check_shapes(distribution, seed), *check_sums(distribution, grid), *check_draws(distribution, grid, drawn)]
+        rows += [*check_sums(distribution, grid), *check_draws(distribution, grid, drawn)]
         for other in others:
             log_ratio = grid.log_p - plain(other.log_prob(grid.x))
             rows.append(grid.compare(f"KL to {type(other).__name__}", plain(kl(distribution, other)), log_ratio))
@@ -170,7 +172,7 @@ def check_shapes(distribution, seed):
         noise = distribution.draw_noise(rng(seed), (3,))
         same = noise.dtype == x.dtype and noise.shape == x.shape and np.array_equal(raw(distribution.rsample(noise)), x)
         wrong += [] if same else ["rsample of draw_noise is not sample"]
-    yield judged("shapes", "wrong", len(wrong), 0.0, "Shapes and dtypes fit each other.", "; ".join(wrong) + ".")
+    return judged("shapes", "wrong", len(wrong), 0.0, "Shapes and dtypes fit each other.", "; ".join(wrong) + ".")
 
 
 def check_sums(distribution, grid):

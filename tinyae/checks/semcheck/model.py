@@ -25,7 +25,7 @@ def subject_of_model(model, beta=None):
             )
     if type(getattr(model, "prior", None)).__name__ not in ("StandardNormal", "NoneType"):
         raise ArgumentError("semcheck: only the standard normal prior is known here.", got=type(model.prior).__name__)
-    return Adapter(model).subject(getattr(model, "beta", 1.0) if beta is None else beta)
+    return Adapter(model).subject(getattr(getattr(model, "objective", model), "beta", 1.0) if beta is None else beta)
 
 
 class Adapter:

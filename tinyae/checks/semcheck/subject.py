@@ -28,6 +28,7 @@ class Subject:
     sample(mean, log_variance, noise) -> z.  kl(mean, log_variance) -> a number.  reconstruct(x); generate(noise).
     variant(encode, decode, features, latent) -> (loss, own_loss) with these parts in place of the subject's.
     parameters: Tensors whose `data` may be exchanged for a while.  beta: the weight of the KL in "loss".
+    loss_is_wrong: set by the check of the loss.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Subject:
     variant: Callable | None = None
     parameters: list = field(default_factory=list)
     beta: float = 1.0
+    loss_is_wrong: bool = False
 
     def with_weights(self, values, work):
         """work() while the parameters hold other arrays; afterwards each holds the very array that it held before.
@@ -86,11 +88,27 @@ def parts_of(posterior):
     return tuple(plain(part) for part in pair)
 
 
-def subject_of_functions(*, loss=None, encode=None, decode=None, likelihood=None, variance=None, sample=None, kl=None, reconstruct=None, beta=None):
+def subject_of_functions(
+    *,
+    loss=None,
+    encode=None,
+    decode=None,
+    likelihood=None,
+    variance=None,
+    sample=None,
+    kl=None,
+    reconstruct=None,
+    generate=None,
+    beta=None,
+    **unknown,
+):
     """The Subject behind somebody's functions of NumPy arrays (semcheck says what each of them is)."""
+    if unknown:
+        known = "loss, encode, decode, likelihood, variance, sample, kl, reconstruct, generate, beta, seed"
+        raise ArgumentError(f"semcheck: it knows no {' and no '.join(unknown)}.", expected=known)
     own, variant = None, None
     if loss is not None:
-        loss, own, variant = losses_of(loss)
+        loss, own, variant = losses_of(loss, encode, decode)
     return Subject(
         "the given functions",
         loss=loss,
@@ -102,19 +120,28 @@ def subject_of_functions(*, loss=None, encode=None, decode=None, likelihood=None
         sample=sample and (lambda *arrays: plain(sample(*arrays))),
         kl=kl and (lambda mean, log_variance: float(plain(kl(mean, log_variance)).mean())),
         reconstruct=reconstruct and (lambda x: plain(reconstruct(x))),
+        generate=generate and (lambda noise: plain(generate(noise))),
         variant=variant,
         beta=1.0 if beta is None else beta,
     )
 
 
-def losses_of(loss):
-    """(loss, own_loss, variant) of a function: own_loss where it takes x alone, a variant where it takes encode= and decode=."""
-    takes = inspect.signature(loss).parameters
-    given = [name for name, p in takes.items() if name not in ("encode", "decode") and (p.default is p.empty or name == "noise")]
-    with_noise = len(given) > 1
+def losses_of(loss, encode, decode):
+    """(loss, own_loss, variant) of a function: own_loss where it takes x alone, a variant where it takes encode= and decode=.
 
-    def run(x, noise, **parts):
-        return named(loss(x, noise, **parts) if with_noise else loss(x, **parts))
+    Where these two are no options, it is given the subject's.
+    """
+    takes = {name: p for name, p in inspect.signature(loss).parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)}
+    needed = [name for name, p in takes.items() if p.default is p.empty]
+    parts = {name: part for name, part in (("encode", encode), ("decode", decode)) if name in needed}
+    others = [name for name in takes if name not in ("encode", "decode") and (name in needed or name == "noise")]
+    if len(others) > 2 or None in parts.values():
+        expected = "loss(x, noise) or loss(x); each with encode and decode where these are given"
+        raise ArgumentError("semcheck: the loss.", expected=expected, got=f"loss({', '.join(needed)})")
+    with_noise = len(others) > 1
+
+    def run(x, noise, **other_parts):
+        return named(loss(x, **({others[1]: noise} if with_noise else {}), **parts | other_parts))
 
     def variant(encode, decode, features=None, latent=None):
         function = partial(run, encode=encode, decode=decode)

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from tinyae.checks.strategies.values import arrays
 from tinyae.errors import ArgumentError
@@ -20,18 +21,29 @@ DISTRIBUTIONS = {
     "normal": Drawn({"mean": "real", "log_variance": "real"}, "real"),
     "bernoulli": Drawn({"logits": "real"}, "binary"),
     "categorical": Drawn({"logits": "real"}, "one-hot"),
+    "continuous_bernoulli": Drawn({"logits": "real"}, "unit"),
+    "concrete": Drawn({"logits": "real"}, "simplex"),
+    "laplace": Drawn({"mean": "real", "log_scale": "real"}, "real"),
+    "uniform": Drawn({"low": (-4, 0), "high": (1, 4)}, "unit"),
+    "discretised_logistic": Drawn({"location": (-1, 1), "log_scale": (-5, 1)}, "levels"),
 }
 
 
 def parameters(name, shape, dtype=np.float64):
-    """The parameters of the distribution "normal", "bernoulli" or "categorical", a dict of arrays of `shape`."""
+    """The parameters of a distribution, a dict of arrays of `shape`.  name: one of DISTRIBUTIONS."""
     return st.fixed_dictionaries({parameter: arrays(shape, domain, dtype) for parameter, domain in known(name).parameters.items()})
 
 
 def support(name, shape, dtype=np.float64):
-    """Arrays of `shape` of points that the distribution can give: real numbers, zeros and ones, or one-hot rows."""
+    """Arrays of `shape` of points that the distribution can give; rows along the last axis are one-hot, or sum to one."""
     domain = known(name).support
-    return one_hot_rows(shape, dtype) if domain == "one-hot" else arrays(shape, domain, dtype)
+    if domain == "one-hot":
+        return one_hot_rows(shape, dtype)
+    if domain == "simplex":
+        return arrays(shape, "positive").map(lambda x: (x / x.sum(axis=-1, keepdims=True)).astype(dtype))
+    if domain == "levels":
+        return hnp.arrays(np.uint8, shape).map(lambda byte: (byte / 127.5 - 1).astype(dtype))
+    return arrays(shape, domain, dtype)
 
 
 @st.composite

@@ -6,18 +6,24 @@ import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tinyae.errors import ArgumentError
+
 LATTICE = 20  # values are half-lattice points (i + 1/2) / LATTICE: never 0, no two alike
+DOMAINS = "real", "nonzero", "positive", "unit", "boolean", "binary"
 INTERVALS = {"positive": (0, math.inf), "unit": (0, 1)}
 SHAPE = hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)
 FULL = hnp.array_shapes(min_dims=0, max_dims=3, min_side=1, max_side=3)  # at least one entry
 
 
 def arrays(shape, domain="real", dtype=np.float64):
-    """Arrays of `shape` with values of order one, all different and at least 1/40 from 0.
+    """Arrays of `shape` with values of order one, all different and none near 0 (1/40 away from it; less above 80 entries).
 
-    domain: "real", "nonzero" (at least 0.5 from 0), "positive", "unit" (inside (0, 1)), or an open interval (low, high).
-    Two have equal values: "boolean" gives truth values, "binary" the numbers 0 and 1.
+    domain: "real" (-3 to 3), "nonzero" (-3.5 to -0.5, and 0.5 to 3.5), "positive" (0.36 to 2.72), "unit" (0.01 to 0.99), or an open
+    interval (low, high), where a side may be infinite.  Two have equal values: "boolean" gives truth values, "binary" the numbers 0 and 1.
+    Raises ArgumentError for another domain.
     """
+    if domain not in DOMAINS and not (isinstance(domain, (tuple, list)) and len(domain) == 2 and domain[0] < domain[1]):
+        raise ArgumentError(f"arrays: there is no domain {domain!r}.", expected=", ".join(DOMAINS) + ", or an interval (low, high)")
     if domain == "boolean":
         return hnp.arrays(bool, shape)
     if domain == "binary":
