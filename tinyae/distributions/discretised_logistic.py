@@ -3,7 +3,6 @@
 import numpy as np
 
 from tinyae.autograd import raw
-from tinyae.backend import array_module, check_rng
 from tinyae.distributions.distribution import Distribution, logistic
 from tinyae.distributions.mixture import Mixture
 from tinyae.ops.activations import softplus
@@ -35,7 +34,7 @@ class DiscretisedLogistic(Distribution):
     def sample(self, rng, draws=()):
         """A draw, levels (*draws, ..., D): an array."""
         zeros = self.zeros(draws)
-        x = raw(self.location) + exp(raw(self.log_scale)) * logistic(check_rng(rng), zeros.shape, zeros.dtype)
+        x = raw(self.location) + exp(raw(self.log_scale)) * logistic(rng, zeros.shape, zeros.dtype)
         return round_straight_through((clip(x, min=-1, max=1) + 1) / (2 * HALF)) * (2 * HALF) - 1
 
     def log_prob(self, x):
@@ -49,8 +48,8 @@ class DiscretisedLogistic(Distribution):
     def expectation(self, value):
         """The mean of value(level, its log-probability) over the levels, (..., D).  One by one: all at once would fill the memory."""
         zeros, total = self.zeros(), 0
-        for level in array_module(zeros).linspace(-1, 1, 256, dtype=zeros.dtype):
-            log_p = self.log_mass(level)
+        for level in self.support:
+            log_p = self.log_mass(zeros + level)
             total = total + exp(log_p) * value(level, log_p)
         return total
 

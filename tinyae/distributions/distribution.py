@@ -39,7 +39,7 @@ class Reparameterised(Distribution):
 
     def draw_noise(self, rng, draws=()):
         """Noise for rsample, from a stream.  draws: axes in front.  Returns (*draws, ..., D)."""
-        return self.noise(check_rng(rng), (*draws, *self.shape), self.zeros().dtype)
+        return self.noise(rng, (*draws, *self.shape), self.zeros().dtype)
 
     def sample(self, rng, draws=()):
         """A draw, (*draws, ..., D), with noise from `rng`; differentiable where the parameters are Tensors."""
@@ -48,18 +48,17 @@ class Reparameterised(Distribution):
 
 def normal(rng, shape, dtype):
     """Noise from N(0, 1)."""
-    return rng.normal(shape, dtype)
+    return check_rng(rng).normal(shape, dtype)
 
 
 def uniform(rng, shape, dtype):
     """Noise uniform on (0, 1), the ends excluded, so that its logarithms are finite."""
-    return rng.uniform(shape, np.finfo(dtype).eps / 8, dtype=dtype)  # moves the 0 alone: it is less than other numbers keep
+    return check_rng(rng).uniform(shape, float(np.finfo(dtype).eps) / 8, dtype=dtype)  # moves 0 alone: less than others keep
 
 
 def laplace(rng, shape, dtype):
     """Noise with density exp(-|x|) / 2: the difference of two exponential draws."""
-    first, second = log(uniform(rng, (2, *shape), dtype))
-    return first - second
+    return log(uniform(rng, shape, dtype)) - log(uniform(rng, shape, dtype))
 
 
 def logistic(rng, shape, dtype):

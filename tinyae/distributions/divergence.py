@@ -7,7 +7,6 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyae.autograd import no_grad, raw
-from tinyae.backend import check_rng
 from tinyae.distributions.bernoulli import Bernoulli
 from tinyae.distributions.categorical import Categorical
 from tinyae.distributions.continuous_bernoulli import ContinuousBernoulli, log_normaliser
@@ -54,7 +53,7 @@ def estimate(q, p, samples, rng):
     if isinstance(samples, bool) or not isinstance(samples, int) or samples < 2:
         raise ArgumentError("kl_divergence: samples is a whole number, 2 or more.", got=repr(samples))
     with no_grad(), np.errstate(invalid="ignore"):  # an infinite divergence has no standard error
-        x = q.sample(check_rng(rng), (samples, *(() if q.shape else p.shape)))
+        x = q.sample(rng, (samples, *(() if q.shape else p.shape)))
         ratio = raw(q.log_prob(x)) - raw(p.log_prob(x))
         return Estimate(ratio.mean(axis=0), ratio.std(axis=0, ddof=1) / math.sqrt(samples))
 
