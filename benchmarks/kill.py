@@ -1,4 +1,6 @@
-"""Trainings that are killed and resumed: do they end in the same bits?  Run it: python benchmarks/kill.py [--kills 50] [--seed 0]
+"""Trainings that are killed and resumed: do they end in the same bits?
+
+    python benchmarks/kill.py --write      # 50 trainings, killed twice each, about two minutes; puts the table into kill.md
 
 A small training with everything that has a state (batch normalisation, dropout, a moving average, a schedule, two optimisers,
 early stopping, dynamic binarisation) writes a checkpoint after every step.  It is killed (SIGKILL) at a random time, or at a place
@@ -20,6 +22,14 @@ import tinyae as ta
 from tinyae.training import Run, files, trainer
 
 PLACES = ("random time", "in a step", "in a write", "between file and rename", "after the rename")
+TABLE = pathlib.Path(__file__).with_suffix(".md")
+TITLE = """# Killed and resumed
+
+Made by `python benchmarks/kill.py --write`: a training with batch normalisation, dropout, averaged weights, schedules, two optimisers and early
+stopping, a checkpoint after every step; killed (SIGKILL) up to twice, resumed, and compared with the training that was never interrupted:
+every array of the checkpoint bit by bit, the history number by number.
+
+"""
 MAY_DIFFER = ("seconds", "memory_mb")
 EPOCHS = 3
 
@@ -103,6 +113,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--write", action="store_true", help="put the table into kill.md")
     for name in ("--folder", "--place", "--count"):
         parser.add_argument(name, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -123,9 +134,11 @@ def main():
             same = child(folder).wait() == 0 and result(folder) == expected and not list(folder.glob(".*"))
             wrong += not same
             counts[place] = [a + b for a, b in zip(counts[place], (1, died, same), strict=True)]
-    print("| killed | trainings | kills | same bits and history at the end |\n|---|---|---|---|")
-    for place, (trainings, kills, same) in counts.items():
-        print(f"| {place} | {trainings} | {kills} | {same} |")
+    lines = ["| killed | trainings | kills | same bits and history at the end |", "|---|---|---|---|"]
+    lines += [f"| {place} | {trainings} | {kills} | {same} |" for place, (trainings, kills, same) in counts.items()]
+    print("\n".join(lines))
+    if given.write:
+        TABLE.write_text(TITLE + "\n".join(lines) + "\n")
     return int(wrong > 0)
 
 

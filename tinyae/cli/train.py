@@ -159,6 +159,7 @@ def measure(model, data, test, s, history):
         units += " (a cross entropy of grey values, not a likelihood)"
     names = ("binarisation", "likelihood", "seed", "backend")
     done = {"draws": draws, "epochs": len(history), "interrupted": history.interrupted, "versions": versions()}
+    done |= {"stopped": history.stopped, "warnings": [sentence for _, sentence in history.warnings]}
     return terms | {"units": units} | {name: s[name] for name in names} | done
 
 
