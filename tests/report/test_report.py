@@ -4,6 +4,7 @@ import base64
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 import tinyae as ta
@@ -31,12 +32,17 @@ class Page(HTMLParser):
         return [attributes for tag, attributes in self.tags if tag == name]
 
 
-def report(folder, model="vae", binarisation="threshold", rows=True, config=(), metrics=(), **settings):
-    """A report of an untrained model, written to `folder` (None: only the page, without pictures).  Returns (page, its parsed form)."""
-    train, test = (ta.data.load("digits", split=split, binarisation=binarisation) for split in ("train", "test"))
-    built = ta.models.build({"model": model, "features": 64, "latent": 2, "hidden": (16,)} | settings, ta.rng(0))
+def report(folder, model="vae", binarisation="threshold", rows=True, config=(), metrics=(), more=(), data=None, **settings):
+    """A report of an untrained model, written to `folder` (None: only the page, without pictures).  Returns (page, its parsed form).
+
+    more: columns of the history.  data: train and test, if not the digits.
+    """
+    train, test = data or (ta.data.load("digits", split=split, binarisation=binarisation) for split in ("train", "test"))
+    built = ta.models.build({"model": model, "features": test.features, "latent": 2, "hidden": (16,)} | settings, ta.rng(0))
     terms = {"loss": 7.5, "mse": 0.125} if model == "autoencoder" else {"loss": 20.0, "negative_elbo": 20.0, "reconstruction": 17.0, "kl": 3.0}
-    history = [{"epoch": 1, "seconds": 0.1} | {f"{split}_{k}": v + (split == "train") for split in ("train", "test") for k, v in terms.items()}]
+    history = [
+        {"epoch": 1, "seconds": 0.1} | dict(more) | {f"{split}_{k}": v + (split == "train") for split in ("train", "test") for k, v in terms.items()}
+    ]
     content = {"model": built, "rows": history if rows else [], "train": train, "test": test}
     content |= {
         "config": {"command": COMMAND, "model": model, "hidden": (16, 8), "epochs": 5, "versions": {"numpy": "2.x"}} | dict(config),
@@ -103,18 +109,68 @@ def test_the_train_column_comes_from_the_metrics_where_they_have_it():
 def test_the_page_says_the_model_the_data_the_binarisation_and_the_settings_once(vae):
     _, page, _ = vae
     assert "Variational autoencoder on digits" in page.text
-    assert "Binarisation: threshold" in page.text
+    assert "Images of 8 × 8 (height, width); threshold: 1 where the grey value is above 0.5." in page.text
     assert "16, 8" in page.text
     assert page.text.count("2.x") == 1
 
 
 def test_an_interrupted_run_says_so():
     _, page = report(None, metrics={"interrupted": True})
-    assert "stopped early, after 1 of 5 epochs" in page.text
+    assert "interrupted after 1 of 5 epochs" in page.text
 
 
 def test_a_finished_run_does_not_say_it_was_stopped(vae):
-    assert "stopped early" not in vae[1].text
+    for word in ("interrupted", "Early stopping", "Warning", "validation", "After the last epoch"):
+        assert word not in vae[1].text
+
+
+def test_early_stopping_says_which_weights_it_kept():
+    validation = {"validation_loss": 20.0, "validation_negative_elbo": 20.0}
+    _, page = report(None, config={"patience": 3}, more=validation, metrics={"stopped": True, "draws": {"test": 5, "train": 2}})
+    assert "those after epoch 1, the best on the validation split" in page.text
+    assert "after 1 epochs: the last 3 brought nothing better" in page.text
+    assert "differ a little" not in page.text
+    _, page = report(None, config={"patience": 3}, more=validation)
+    assert "the best on the validation split" in page.text
+    assert "Early stopping" not in page.text
+
+
+def test_the_warnings_of_the_monitor_and_what_it_saw_are_shown():
+    seen = {"active_latents": 1, "dead_units": 7}
+    source, page = report(None, more=seen, metrics={"warnings": ["epoch 3: posterior collapse: <none> carries 0.01 nats"]})
+    assert "Warning, epoch 3: posterior collapse: <none> carries 0.01 nats." in page.text
+    assert "<none>" not in source
+    assert "1 of 2 latent dimensions have a KL of more than 0.01 nats; 7 relu units are 0" in page.text
+    assert "images of the test split" in page.text
+
+
+def points(name):
+    return [ta.data.toy(name, 50, ta.rng(0).stream(split), split) for split in ("train", "test")]
+
+
+def test_the_page_of_points_shows_points_and_speaks_of_no_images(tmp_path):
+    _, page = report(tmp_path, data=points("swiss-roll"), likelihood="gaussian")
+    assert [figure["id"] for figure in page.all("figure")] == ["architecture", "learning_curves", "points", "posterior_means"]
+    assert "trained on 50 points and tested on 50 others, Gaussian likelihood. Points with 3 coordinates." in page.text
+    assert "images" not in page.text
+    assert "binarised" not in page.text
+    assert "distribution of these points is known" not in page.text
+
+
+def test_where_the_truth_is_known_the_page_says_how_far_it_is():
+    data = points("linear-gaussian")
+    _, page = report(None, data=data, likelihood="gaussian")
+    best = -data[1].truth.log_prob(data[1].images).mean()
+    assert f"under it −log p(x) is {best:#.4g} nats" in page.text
+    assert f"the negative ELBO above is {20.0 - best:#.4g} nats from it" in page.text
+    assert "distribution of these points" not in report(None, data=points("superposition"), likelihood="gaussian")[1].text
+
+
+def test_the_page_of_colour_images_says_their_channels():
+    pixels = np.zeros((6, 192), np.uint8)
+    data = [ta.data.Dataset("colours", split, pixels, np.arange(6) % 2, (3, 8, 8), 255) for split in ("train", "test")]
+    _, page = report(None, data=data, likelihood="gaussian", channels=(4,), image_shape=(3, 8, 8))
+    assert "Images of 3 × 8 × 8 (channels, height, width); not binarised, values in [0, 1]." in page.text
 
 
 @pytest.mark.parametrize(

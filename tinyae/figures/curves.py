@@ -4,35 +4,49 @@ from matplotlib.ticker import MaxNLocator
 
 from tinyae.figures.style import WIDTH, blank, styled
 
-SPLITS = {"train": {"color": "#1b6ca8", "linestyle": "-"}, "test": {"color": "#c0392b", "linestyle": "--"}}
-VAE_TERMS = {"negative_elbo": "negative ELBO", "reconstruction": "reconstruction", "kl": "KL divergence"}
+SPLITS = {
+    "train": {"color": "#1b6ca8", "linestyle": "-"},
+    "validation": {"color": "#2a7f3f", "linestyle": ":"},
+    "test": {"color": "#c0392b", "linestyle": "--"},
+}
+NATS = "nats per example"
+TERMS = {
+    "mse": ("squared error", "mean squared error per feature"),
+    "negative_elbo": ("negative ELBO", NATS),
+    "reconstruction": ("reconstruction", NATS),
+    "kl": ("KL divergence", NATS),
+    "gradient_norm": ("gradient", "norm of the gradient"),
+}
 
 
 @styled
 def learning_curves(rows):
-    """The terms of the loss against the epoch, train and test.
+    """The terms of the loss against the epoch, for each split there is, and the norm of the gradient where it was kept.
 
-    rows: a dict for each epoch, with `epoch`, `train_negative_elbo`, `test_kl`, ... (or `train_mse`, `test_mse`).
+    rows: a dict for each epoch, with `epoch`, `train_negative_elbo`, `test_kl`, ... (or `train_mse`, `test_mse`), `gradient_norm`.
     A VAE has an axis for each of negative ELBO, reconstruction and KL, in nats per example; an autoencoder has its mean
     squared error per feature.
     """
-    if "train_mse" in rows[0]:
-        figure = blank(WIDTH * 0.7, 3.2)
-        _curve(figure.subplots(), rows, "mse", "squared error", "mean squared error per feature")
-        return figure
-    figure = blank(WIDTH, 3.0)
-    for axes, (term, title) in zip(figure.subplots(1, 3), VAE_TERMS.items(), strict=True):
-        _curve(axes, rows, term, title, "nats per example" if term == "negative_elbo" else None)
+    terms = [term for term in TERMS if term in rows[0] or f"train_{term}" in rows[0]]
+    columns = 2 if len(terms) % 2 == 0 else len(terms)
+    figure = blank(WIDTH * (0.7 if columns == 1 else 1), 3.0 * len(terms) / columns)
+    for i, (axes, term) in enumerate(zip(figure.subplots(len(terms) // columns, columns, squeeze=False).flat, terms, strict=True)):
+        title, unit = TERMS[term]
+        _curve(axes, rows, term, title, None if i and columns == 3 else unit)
     return figure
 
 
 def _curve(axes, rows, term, title, unit):
-    digits = 4 if term == "mse" else 2
     epochs = [row["epoch"] for row in rows]
     for split, look in SPLITS.items():
-        if f"{split}_{term}" in rows[0]:
-            values = [row[f"{split}_{term}"] for row in rows]
-            axes.plot(epochs, values, label=f"{split} (last: {values[-1]:.{digits}f})", marker="o" if len(rows) < 3 else None, **look)
+        column = term if split == "train" and term in rows[0] else f"{split}_{term}"  # the gradient has its norm in training alone
+        if column in rows[0]:
+            values = [row[column] for row in rows]
+            axes.plot(epochs, values, label=f"{split} (last: {_last(values[-1], term)})", marker="o" if len(rows) < 3 else None, **look)
     axes.set(title=title, xlabel="epoch", ylabel=unit)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, min_n_ticks=1))
     axes.legend(handlelength=2.6)
+
+
+def _last(value, term):
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.{4 if term == 'mse' else 2}f}"

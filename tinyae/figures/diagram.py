@@ -5,36 +5,76 @@ from typing import NamedTuple
 
 from matplotlib.patches import FancyBboxPatch
 
+from tinyae.autograd import no_grad
+from tinyae.evaluation.terms import evaluating
+from tinyae.figures.points import are_points
 from tinyae.figures.style import FAINT, INK, WIDTH, blank, styled
-from tinyae.nn import Module
+from tinyae.nn import Flatten, Linear, Module
+from tinyae.nn.convolution import Convolution
+from tinyae.nn.summary import zeros
 
 LEFT, MIDDLE, RIGHT = 1.45, 4.0, 6.55  # centres of the columns, in inches
 BOX, STEP = 2.6, 0.86  # width of a box, and from one row to the next
+LETTERS = 33  # of a title in its usual size that fit in a box
 FILL = {"data": "#ffffff", "layer": "#e8eff6", "latent": "#fbeedc"}
 
 
 class Stage(NamedTuple):
-    """A step of a network: what it is, how many parameters it has, and the width of its result."""
+    """A step of a network: the names of its layers, its windows (of a convolution), its parameters, and the shape of its result without N."""
 
-    text: str
+    names: tuple
+    windows: str
     parameters: int
-    width: int
+    shape: tuple
 
 
 def stages(network, width):
-    """The steps of a Sequential whose input has this width; an activation belongs to the layer before it."""
-    found = []
-    for layer in network.layers:
-        name = type(layer).__name__ if isinstance(layer, Module) else layer.__name__
-        count = sum(math.prod(p.shape) for p in layer.parameters()) if isinstance(layer, Module) else 0
-        if count:
-            before, width = width, layer.weight.shape[0]
-            found.append(Stage(f"{name} {before} \N{RIGHTWARDS ARROW} {width}", count, width))
-        elif found:
-            found[-1] = found[-1]._replace(text=f"{found[-1].text}, {name}")
-        else:
-            found.append(Stage(name, 0, width))
+    """The steps of a Sequential whose input is (N, width); their shapes are those of one pass, of zeros.
+
+    A layer without parameters belongs to the one before it.  What flattens, and what comes first, belongs to the one after it, so that the
+    shape before a flattening is seen.
+    """
+    x, found, waiting = zeros((1, width), network), [], ()
+    with no_grad(), evaluating(network):
+        for layer in network.layers:
+            x = layer(x)
+            count = sum(p.size for p in layer.parameters()) if isinstance(layer, Module) else 0
+            name, windows = described(layer)
+            if count:
+                found.append(Stage((*waiting, name), windows, count, x.shape[1:]))
+                waiting = ()
+            elif found and not waiting and not isinstance(layer, Flatten):
+                found[-1] = found[-1]._replace(names=(*found[-1].names, name), shape=x.shape[1:])
+            else:
+                waiting += (name,)
+    if waiting:
+        last = found.pop() if found else Stage((), "", 0, ())
+        found.append(last._replace(names=last.names + waiting, shape=x.shape[1:]))
     return found
+
+
+def described(layer):
+    """(name, windows) of a layer: for one with 3 channels in and 16 out, its name with both, and "4 \N{MULTIPLICATION SIGN} 4, stride 2", say."""
+    name = type(layer).__name__ if isinstance(layer, Module) else layer.__name__
+    if not isinstance(layer, (Linear, Convolution)):
+        return name, ""
+    outputs, inputs, *kernel = layer.weight.shape
+    if getattr(layer, "transposed", False):
+        outputs, inputs = inputs, outputs
+    windows = by(kernel)
+    if kernel and set(stride := layer.geometry["stride"]) != {1}:
+        windows += f", stride {stride[0] if len(set(stride)) == 1 else by(stride)}"
+    return f"{name} {inputs} \N{RIGHTWARDS ARROW} {outputs}", windows
+
+
+def by(sizes):
+    """Sizes as `28 \N{MULTIPLICATION SIGN} 28`."""
+    return " \N{MULTIPLICATION SIGN} ".join(map(str, sizes))
+
+
+def batch_of(shape):
+    """The shape of a batch, as text."""
+    return f"(N, {', '.join(map(str, shape))})"
 
 
 @styled
@@ -49,7 +89,8 @@ def architecture(model, image_shape):
     top = height - 0.85
     for x, name, part in ((LEFT, "encoder", encoder), (RIGHT, "decoder", decoder)):
         axes.text(x, height - 0.3, f"{name}: {sum(s.parameters for s in part):,} parameters", ha="center", va="center", weight="bold", size=10)
-    _column(axes, LEFT, top, "x", f"images {' × '.join(map(str, image_shape))} as rows of {model.features}", encoder, model.features)
+    what = f"points with {model.features} coordinates" if are_points(image_shape) else f"images {by(image_shape)} as rows of {model.features}"
+    _column(axes, LEFT, top, "x", what, encoder, model.features)
     ends = (LEFT, top - STEP * len(encoder)), (RIGHT, top - STEP * depth)
     if model.likelihood is None:
         _code(axes, model, *ends)
@@ -62,19 +103,20 @@ def architecture(model, image_shape):
 def _column(axes, x, y, title, detail, part, width):
     """Boxes downwards from the input, the shape of what flows beside each arrow."""
     _box(axes, x, y, title, detail, "data")
+    shape = (width,)
     for stage in part:
-        _arrow(axes, (x, y - 0.25), (x, y - STEP + 0.25), f"(N, {width})")
-        y, width = y - STEP, stage.width
-        _box(axes, x, y, stage.text, _count(stage), "layer")
+        _arrow(axes, (x, y - 0.25), (x, y - STEP + 0.25), batch_of(shape))
+        y, shape = y - STEP, stage.shape
+        _box(axes, x, y, ", ".join(stage.names), _count(stage), "layer")
 
 
 def _decoder(axes, model, top, bottom, part):
     """Boxes upwards to the output; `bottom` is where the first layer stands."""
     y = bottom
     for i, stage in enumerate(part):
-        _box(axes, RIGHT, y, stage.text, _count(stage), "layer")
+        _box(axes, RIGHT, y, ", ".join(stage.names), _count(stage), "layer")
         above = top if i == len(part) - 1 else y + STEP
-        _arrow(axes, (RIGHT, y + 0.25), (RIGHT, above - 0.25), f"(N, {stage.width})")
+        _arrow(axes, (RIGHT, y + 0.25), (RIGHT, above - 0.25), batch_of(stage.shape))
         y = above
     _box(axes, RIGHT, top, *_output(model), "data")
 
@@ -134,7 +176,7 @@ def _elbow(axes, start, end, text=None):
 
 
 def _count(stage):
-    return f"{stage.parameters:,} parameters" if stage.parameters else None
+    return f"{stage.windows + '; ' if stage.windows else ''}{stage.parameters:,} parameters" if stage.parameters else None
 
 
 def _box(axes, x, y, title, detail, kind, width=BOX, height=0.5, wrap=False):
@@ -144,6 +186,6 @@ def _box(axes, x, y, title, detail, kind, width=BOX, height=0.5, wrap=False):
     if wrap:
         detail = detail.replace(" + ", " +\n", 1)
     lift = 0 if detail is None else (0.19 if wrap else 0.1)
-    axes.text(x, y + lift, title, ha="center", va="center", size=9.5)
+    axes.text(x, y + lift, title, ha="center", va="center", size=9.5 * min(1, LETTERS / len(title)))
     if detail:
         axes.text(x, y - (0.11 if wrap else 0.12), detail, ha="center", va="center", size=8.5, color="#555555")

@@ -1,8 +1,7 @@
-"""Grids of images: black is 0 and white is 1 everywhere, so that one picture can be compared with the next."""
+"""Grids of images: from 0 (black, or none of a colour) to 1 everywhere, so that one picture can be compared with the next."""
 
 from statistics import NormalDist
 
-import matplotlib
 import numpy as np
 
 from tinyae.autograd import Tensor, no_grad
@@ -13,7 +12,6 @@ from tinyae.models.parts import dtype_of
 
 MARGIN = 0.1  # inches around a grid
 GAP = 2  # pixels of the enlarged images between two of them
-GRAY = matplotlib.colormaps["gray"].with_extremes(bad="white")
 
 
 def to_host(value):
@@ -36,18 +34,18 @@ def decoded_means(model, z):
 
 
 def montage(images, image_shape):
-    """One sheet of many images.  images: (rows, columns, D), NaN stays empty.
+    """One sheet of many images.  images: (rows, columns, D), NaN stays empty.  image_shape: (height, width), or with channels, 1 or 3, first.
 
-    Returns the sheet and the places of the columns' and the rows' centres in it.
+    Returns the sheet, (height, width) or, in colour, (height, width, 3), and the places of the columns' and the rows' centres in it.
     """
     rows, columns = images.shape[:2]
-    enlarge = max(1, 32 // image_shape[0])
-    tiles = images.reshape(rows, columns, *image_shape).repeat(enlarge, axis=2).repeat(enlarge, axis=3)
-    tiles = np.pad(tiles.astype(np.float64), ((0, 0), (0, 0), (0, GAP), (0, GAP)), constant_values=np.nan)
-    height, width = tiles.shape[2:]
-    sheet = tiles.swapaxes(1, 2).reshape(rows * height, columns * width)[:-GAP, :-GAP]
+    tiles = images.reshape(rows, columns, -1, *image_shape[-2:]).transpose(0, 3, 1, 4, 2)  # row, y, column, x, channel
+    enlarge = max(1, 32 // image_shape[-2])
+    tiles = np.pad(tiles.repeat(enlarge, axis=1).repeat(enlarge, axis=3), ((0, 0), (0, GAP), (0, 0), (0, GAP), (0, 0)), constant_values=np.nan)
+    _, height, _, width, channels = tiles.shape
+    sheet = tiles.reshape(rows * height, columns * width, channels)[:-GAP, :-GAP]
     centres = [np.arange(n) * size + (size - GAP - 1) / 2 for n, size in ((columns, width), (rows, height))]
-    return sheet, *centres
+    return sheet if channels == 3 else sheet[..., 0], *centres
 
 
 def draw_grid(images, image_shape, row_labels=None, column_labels=None, width=WIDTH, left=MARGIN, bottom=MARGIN):
@@ -58,7 +56,7 @@ def draw_grid(images, image_shape, row_labels=None, column_labels=None, width=WI
     full = height + bottom + MARGIN
     figure = blank(width, full, layout="none")
     axes = figure.add_axes((left / width, bottom / full, inner / width, height / full))
-    axes.imshow(sheet, cmap=GRAY, vmin=0, vmax=1, interpolation="nearest")
+    axes.imshow(np.nan_to_num(sheet.clip(0, 1), nan=1.0), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.set_xticks(across if column_labels else [], column_labels)
     axes.set_yticks(down if row_labels else [], row_labels)
     axes.tick_params(length=0)

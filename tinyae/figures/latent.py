@@ -7,7 +7,7 @@ from matplotlib.patheffects import withStroke
 from tinyae.autograd import no_grad
 from tinyae.backend import to_device
 from tinyae.figures.images import codes, to_host
-from tinyae.figures.style import INK, blank, styled
+from tinyae.figures.style import INK, WIDTH, blank, styled
 
 COLOURS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"]
 MARKERS = "osD^v"
@@ -31,36 +31,53 @@ def shown_dimensions(model, x):
 
 
 @styled
-def posterior_means(model, x, labels):
+def posterior_means(model, x, labels, factor=None, name=None):
     """The posterior means (an autoencoder: the codes) of x in two latent dimensions, coloured by class.
 
-    x: (N, D).  labels: (N,).  Circles: the prior's radii 1, 2 and 3.  With one latent dimension the height is the class.
+    x: (N, D).  labels: (N,).  factor: (N,) numbers, which give the colours instead, and the `name` of them.
+    Circles: the prior's radii 1, 2 and 3.  With one latent dimension the height is the class, or the factor.
     """
     dimensions = shown_dimensions(model, x)
     points = codes(model, x)[:, dimensions].astype(np.float64)
     classes = np.unique(labels)
     if len(dimensions) == 1:
-        points = np.column_stack([points, np.searchsorted(classes, labels)])
-    figure = blank(7.0, 5.8)
+        points = np.column_stack([points, np.searchsorted(classes, labels) if factor is None else factor])
+    letters = 0 if factor is not None or len(classes) == 1 else max(len(str(label)) for label in classes)
+    figure = blank(min(WIDTH, 7.0 + 0.1 * max(0, letters - 2)), 5.8)
     axes = figure.subplots()
-    for i, label in enumerate(classes):
-        axes.scatter(
-            *points[labels == label].T, s=12, label=str(label), marker=MARKERS[i % len(MARKERS)], color=COLOURS[i % len(COLOURS)], alpha=0.75, lw=0
-        )
-    medians = np.array([np.median(points[labels == label], axis=0) for label in classes])
-    name = "code" if model.likelihood is None else "posterior mean of"
-    axes.set(xlabel=f"{name} $z_{{{dimensions[0] + 1}}}$", ylabel=f"{name} $z_{{{dimensions[-1] + 1}}}$")
+    if factor is None:
+        _by_class(axes, points, labels)
+    else:
+        figure.colorbar(axes.scatter(*points.T, s=12, c=factor, cmap="viridis", lw=0), ax=axes, label=name, shrink=0.7).outline.set_visible(False)
+    coordinate = "code" if model.likelihood is None else "posterior mean of"
+    axes.set(xlabel=f"{coordinate} $z_{{{dimensions[0] + 1}}}$", ylabel=f"{coordinate} $z_{{{dimensions[-1] + 1}}}$")
     if len(dimensions) == 1:
-        axes.set(ylabel="class", yticks=range(len(classes)), yticklabels=classes)
+        axes.set(ylabel=name) if factor is not None else axes.set(ylabel="class", yticks=range(len(classes)), yticklabels=classes)
         return figure
     limit = max(3.15, 1.05 * np.abs(points).max())
     extent = np.ptp(points, axis=0).max() if model.likelihood is None else 2 * limit
-    _names(axes, spread_apart(medians, 0.04 * extent), classes)
+    if factor is None and are_named(labels):
+        medians = np.array([np.median(points[labels == label], axis=0) for label in classes])
+        _names(axes, spread_apart(medians, 0.04 * extent), classes)
     if model.likelihood is not None:
         _prior(axes, limit)
     axes.set_aspect("equal", adjustable="box" if model.likelihood is not None else "datalim")
-    axes.legend(title="class", loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.6)
+    if factor is None and len(classes) > 1:
+        axes.legend(title="class", loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.6)
     return figure
+
+
+def are_named(labels):
+    """Whether the classes are named in the picture itself: there are several, and their names are short, such as digits."""
+    classes = np.unique(labels)
+    return 1 < len(classes) <= len(COLOURS) and max(len(str(label)) for label in classes) <= 2
+
+
+def _by_class(axes, points, labels):
+    """A colour and a marker for each class, no two the same."""
+    for i, label in enumerate(np.unique(labels)):
+        marker = MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]
+        axes.scatter(*points[labels == label].T, s=12, label=str(label), marker=marker, color=COLOURS[i % len(COLOURS)], alpha=0.75, lw=0)
 
 
 def spread_apart(points, distance):

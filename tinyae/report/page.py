@@ -3,11 +3,12 @@
 import base64
 from pathlib import Path
 
-from tinyae.data import BINARISATIONS
-from tinyae.figures import pictures_of, png
+from tinyae.figures import binarisation_of, by, pictures_of, png, things
 from tinyae.report.derivations import derivations
 from tinyae.report.templates import template
 from tinyae.training.files import write_atomic
+from tinyae.training.monitor import ACTIVE
+from tinyae.training.trainer import LOOKED_AT
 
 TERMS = {
     "loss": ("loss", "nats per example"),
@@ -23,7 +24,7 @@ def write_report(folder, *, model, rows, train, test, config, metrics):
     """Draw `folder`/figures/NAME.png and write `folder`/report.html; each file is whole or absent.
 
     rows: the history, a dict for each epoch.  train, test: Datasets.  config: the settings, `command` among them.
-    metrics: the content of metrics.json.  Returns the path of the page.
+    metrics: the content of metrics.json, also "interrupted", "stopped" (early), and "warnings", sentences.  Returns the path of the page.
     """
     folder = Path(folder)
     (folder / "figures").mkdir(parents=True, exist_ok=True)
@@ -43,10 +44,14 @@ def render(*, model, rows, train, test, config, metrics, figures):
     return template("report.html.j2").render(
         title=f"{_kind(model)} on {test.name}",
         summary=_summary(model, train, test),
-        stopped=_stopped(rows, config) if metrics.get("interrupted") else None,
+        things=things(test),
+        notices=_notices(rows, config, metrics),
+        kept=_kept(rows, config, metrics),
         grey=test.binarisation == "grey" and _likelihood(model) == "bernoulli",
         command=config.get("command"),
         train_from_history="train" not in metrics,
+        seen=_seen(model, rows, test),
+        truth=_truth(test, metrics),
         draws=metrics.get("draws") if model.likelihood is not None else None,
         terms=_terms(model, rows, metrics),
         settings=_settings(config, metrics),
@@ -74,15 +79,49 @@ def _kind(model):
 def _summary(model, train, test):
     """What model, on what data, binarised how."""
     size = f"{model.latent} latent dimension{'s' if model.latent > 1 else ''}"
-    parts = f"{size}, trained on {len(train):,} images and tested on {len(test):,} others"
+    parts = f"{size}, trained on {len(train):,} {things(train)} and tested on {len(test):,} others"
     likelihood = "" if model.likelihood is None else f", {_likelihood(model).capitalize()} likelihood"
-    return f"{_kind(model)} with {parts}{likelihood}. Binarisation: {test.binarisation} ({BINARISATIONS[test.binarisation]})."
+    channels = len(test.image_shape) == 3
+    shape = f"Images of {by(test.image_shape)} ({'channels, ' * channels}height, width)"
+    data = f"Points with {test.features} coordinates." if things(test) == "points" else f"{shape}; {binarisation_of(test)}."
+    return f"{_kind(model)} with {parts}{likelihood}. {data}"
 
 
-def _stopped(rows, config):
-    """How far a run came that was stopped early."""
-    planned = f" of {config['epochs']}" if "epochs" in config else ""
-    return f"Training was stopped early, after {len(rows)}{planned} epochs: these are the numbers of an unfinished run."
+def _notices(rows, config, metrics):
+    """What a reader must know before the numbers: how far an interrupted run came, and what the monitor warned of."""
+    planned = f" of {config['epochs']}" if config.get("epochs", 0) > len(rows) else ""
+    interrupted = f"Training was interrupted after {len(rows)}{planned} epochs: these are the numbers of an unfinished run."
+    return [interrupted] * bool(metrics.get("interrupted")) + [f"Warning, {sentence}." for sentence in metrics.get("warnings", [])]
+
+
+def _kept(rows, config, metrics):
+    """Which weights early stopping kept, and whether it ended the training; None where it was not asked for."""
+    if not config.get("patience") or not rows:
+        return None
+    term = "validation_negative_elbo" if "validation_negative_elbo" in rows[0] else "validation_loss"
+    best = min(rows, key=lambda row: row[term])["epoch"]
+    kept = f"The weights, and with them these terms and the pictures, are those after epoch {best}, the best on the validation split."
+    stopped = f" Early stopping ended the training after {len(rows)} epochs: the last {config['patience']} brought nothing better."
+    return kept + stopped * bool(metrics.get("stopped"))
+
+
+def _seen(model, rows, test):
+    """What the monitor saw after the last epoch, a sentence; None where it saw nothing."""
+    last, parts = rows[-1] if rows else {}, []
+    if "active_latents" in last:
+        parts.append(f"{last['active_latents']} of {model.latent} latent dimensions have a KL of more than {ACTIVE} nats")
+    if "dead_units" in last:
+        parts.append(f"{last['dead_units']} relu units are 0 for every one of them")
+    split = "validation" if "validation_loss" in last else "test"
+    return f"After the last epoch, on at most {LOOKED_AT} {things(test)} of the {split} split: {'; '.join(parts)}." if parts else None
+
+
+def _truth(test, metrics):
+    """The best that is possible, where the distribution of the data is known: the mean of -log p(x), in nats, and what is lost to it."""
+    if "negative_elbo" not in metrics["test"] or not hasattr(test.truth, "log_prob"):
+        return None
+    best = -test.truth.log_prob(test.images).mean()
+    return {"best": _number(best), "lost": _number(metrics["test"]["negative_elbo"] - best)}
 
 
 def _terms(model, rows, metrics):
