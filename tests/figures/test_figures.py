@@ -12,7 +12,7 @@ from PIL import Image
 
 import tinyae as ta
 from tinyae import figures, nn
-from tinyae.figures.diagram import stages
+from tinyae.figures.diagram import BOX, stages
 from tinyae.figures.images import codes, decoded_means, montage
 from tinyae.figures.latent import are_named, kl_per_dimension, shown_dimensions, spread_apart
 from tinyae.figures.pictures import one_of_each_class
@@ -216,7 +216,7 @@ def test_a_montage_of_colour_images_has_the_channels_last():
     assert montage(images[..., :64], (1, 8, 8))[0].ndim == 2
 
 
-def test_colours_outside_0_and_1_are_clipped_and_gaps_are_white():
+def test_colours_outside_0_and_1_are_clipped_and_gaps_are_white(caplog):
     x = np.full((2, 192), 0.5, np.float32)
     x[0, :64], x[0, 64:128] = 1.5, -2.0  # too much red, too little green
     sheet = sheet_of(figures.reconstructions(conv_vae(), x, (3, 8, 8), ta.rng(0)))
@@ -224,6 +224,7 @@ def test_colours_outside_0_and_1_are_clipped_and_gaps_are_white():
     assert (sheet[32:34] == 1).all()
     assert sheet.min() >= 0
     assert sheet.max() <= 1
+    assert caplog.messages == []  # matplotlib would clip too, and complain
 
 
 def test_captions_speak_of_black_and_white_only_where_there_is_no_colour(drawn):
@@ -417,6 +418,16 @@ def test_the_diagram_of_a_convolutional_network_has_a_box_for_each_layer_with_pa
     for shown in ("images 3 × 8 × 14 as rows of 336", "Unflatten, Conv2d 3 → 4, ReLU", "4 × 4, stride 2; 196 parameters", "(N, 8, 2, 3)"):
         assert shown in text
     assert "ConvTranspose2d 8 → 4" in text
+
+
+def test_every_text_of_the_diagram_fits_in_its_box():
+    model = conv_vae((3, 64, 64), channels=(128, 256), hidden=(1024,), activation="leaky_relu")
+    figure = figures.architecture(model, (3, 64, 64))
+    figure.canvas.draw()
+    (axes,), inch = figure.axes, figure.dpi
+    titles = [text for text in axes.texts if "LeakyReLU" in text.get_text()]
+    assert len(titles) == 6
+    assert max(text.get_window_extent().width for text in titles) < BOX * inch
 
 
 def test_the_diagram_takes_any_chain_of_layers_and_functions():

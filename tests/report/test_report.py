@@ -32,17 +32,16 @@ class Page(HTMLParser):
         return [attributes for tag, attributes in self.tags if tag == name]
 
 
-def report(folder, model="vae", binarisation="threshold", rows=True, config=(), metrics=(), more=(), data=None, **settings):
+def report(folder, model="vae", binarisation="threshold", rows=True, config=(), metrics=(), more=({},), data=None, **settings):
     """A report of an untrained model, written to `folder` (None: only the page, without pictures).  Returns (page, its parsed form).
 
-    more: columns of the history.  data: train and test, if not the digits.
+    more: columns of the history, a dict for each epoch.  data: train and test, if not the digits.
     """
     train, test = data or (ta.data.load("digits", split=split, binarisation=binarisation) for split in ("train", "test"))
     built = ta.models.build({"model": model, "features": test.features, "latent": 2, "hidden": (16,)} | settings, ta.rng(0))
     terms = {"loss": 7.5, "mse": 0.125} if model == "autoencoder" else {"loss": 20.0, "negative_elbo": 20.0, "reconstruction": 17.0, "kl": 3.0}
-    history = [
-        {"epoch": 1, "seconds": 0.1} | dict(more) | {f"{split}_{k}": v + (split == "train") for split in ("train", "test") for k, v in terms.items()}
-    ]
+    columns = {f"{split}_{k}": v + (split == "train") for split in ("train", "test") for k, v in terms.items()}
+    history = [{"epoch": epoch, "seconds": 0.1} | columns | row for epoch, row in enumerate(more, 1)]
     content = {"model": built, "rows": history if rows else [], "train": train, "test": test}
     content |= {
         "config": {"command": COMMAND, "model": model, "hidden": (16, 8), "epochs": 5, "versions": {"numpy": "2.x"}} | dict(config),
@@ -125,10 +124,10 @@ def test_a_finished_run_does_not_say_it_was_stopped(vae):
 
 
 def test_early_stopping_says_which_weights_it_kept():
-    validation = {"validation_loss": 20.0, "validation_negative_elbo": 20.0}
-    _, page = report(None, config={"patience": 3}, more=validation, metrics={"stopped": True, "draws": {"test": 5, "train": 2}})
-    assert "those after epoch 1, the best on the validation split" in page.text
-    assert "after 1 epochs: the last 3 brought nothing better" in page.text
+    validation = [{"validation_loss": -value, "validation_negative_elbo": value} for value in (22.0, 20.0, 21.0, 20.0)]
+    _, page = report(None, config={"patience": 2}, more=validation, metrics={"stopped": True, "draws": {"test": 5, "train": 2}})
+    assert "those after epoch 2, the best on the validation split" in page.text
+    assert "after 4 epochs: the last 2 brought nothing better" in page.text
     assert "differ a little" not in page.text
     _, page = report(None, config={"patience": 3}, more=validation)
     assert "the best on the validation split" in page.text
@@ -136,7 +135,7 @@ def test_early_stopping_says_which_weights_it_kept():
 
 
 def test_the_warnings_of_the_monitor_and_what_it_saw_are_shown():
-    seen = {"active_latents": 1, "dead_units": 7}
+    seen = [{"active_latents": 2, "dead_units": 8}, {"active_latents": 1, "dead_units": 7}]
     source, page = report(None, more=seen, metrics={"warnings": ["epoch 3: posterior collapse: <none> carries 0.01 nats"]})
     assert "Warning, epoch 3: posterior collapse: <none> carries 0.01 nats." in page.text
     assert "<none>" not in source
