@@ -342,6 +342,17 @@ def test_the_weight_of_the_kl_is_compared_with_the_one_declared():
     made.used = 1.0
     assert "loss" in failed(semcheck(made, X))
     assert semcheck(made, X, beta=1).passed
+    made.used = made.beta = 4.0  # the model's own is the one that its loss uses
+    made.objective.beta = 1.0
+    assert semcheck(made, X).passed
+
+
+@pytest.mark.parametrize("settings", [{"capacity": 3.0}, {"free_bits": 0.1}])
+def test_what_is_minimised_without_being_a_weighted_sum_is_refused_not_accused(settings):
+    model = ta.models.VAE(64, 2, (64,), rng=ta.rng(0))
+    model.objective = ta.models.ELBO(**settings)
+    with pytest.raises(ArgumentError, match="capacity or free bits"):
+        semcheck(model, X)
 
 
 # ---- partial information

@@ -30,7 +30,7 @@ from tinyae.distributions import (
 )
 from tinyae.errors import ArgumentError, DataError
 from tinyae.evaluation import terms
-from tinyae.models import Autoencoder, autoencoder, build, parts, vae
+from tinyae.models import ELBO, Autoencoder, autoencoder, build, objective, parts, vae
 
 SMALL = {"features": 6, "latent": 3, "hidden": (5, 4), "activation": "tanh"}
 MODELS = [{"likelihood": "bernoulli"}, {"likelihood": "gaussian", "variance": 0.3}]
@@ -39,9 +39,9 @@ IMAGES = np.random.default_rng(0).binomial(1, 0.5, (50, 6)).astype(np.float64)
 
 def targets():
     """A Target for each function and method of the rooms distributions, models and evaluation; text for people is left out."""
-    modules = (distribution, divergence, *DISTRIBUTIONS, parts, autoencoder, vae, terms)
+    modules = (distribution, divergence, *DISTRIBUTIONS, parts, objective, autoencoder, vae, terms)
     found = [(module, function) for module in modules for function in functions_of(module) if not told(function.__name__)]
-    fewer = {autoencoder: ("gradcheck", "identities"), terms: ("identities",)}  # the others never run this code
+    fewer = {terms: ("identities",)}  # the others never run this code
     checks = {module: {name: CHECKS[name] for name in fewer.get(module, CHECKS)} for module in modules} | distribution_checks()
     return [Target(f"{module.__name__.rpartition('.')[2]}.{function.__qualname__}", function, checks[module]) for module, function in found]
 
@@ -110,6 +110,32 @@ def check_parts(settings):
     if variance:
         density = -((IMAGES[:4] - decoded) ** 2) / (2 * variance) - np.log(2 * np.pi * variance) / 2
         same(model.likelihood(decoded).log_prob(IMAGES[:4]), density.sum(axis=1))
+
+
+def check_objective():
+    """Weights, a capacity and free bits make of the two terms what their papers say; the bound stays what it was."""
+    log_likelihood, q = numbers(4, 50), model_of({}).encode(IMAGES)
+    each = (raw(q.mean) ** 2 + np.exp(raw(q.log_variance)) - raw(q.log_variance) - 1) / 2
+    kl, low = each.sum(axis=1).mean(), np.median(each.mean(axis=0))
+    for given, counted in (
+        ({}, kl),
+        ({"beta": 0.0}, 0.0),
+        ({"beta": 0.3}, 0.3 * kl),
+        ({"beta": 5, "capacity": 2 * kl}, 5 * kl),
+        ({"capacity": 0.0}, kl),
+        ({"beta": 2.0, "free_bits": low}, 2 * np.maximum(each.mean(axis=0), low).sum()),
+    ):
+        terms = ELBO(**given)(Tensor(log_likelihood), q, StandardNormal())
+        same(terms.loss, counted - log_likelihood.mean())
+        same([terms.reconstruction.data, terms.kl.data, terms.negative_elbo.data], [-log_likelihood.mean(), kl, kl - log_likelihood.mean()])
+
+
+def check_gradients_of_objective():
+    """The gradients of what is minimised, where it is no weighted sum, are derivatives."""
+    for given in ({"beta": 2.0, "capacity": 0.1}, {"free_bits": 0.04}):
+        model = model_of({})
+        model.objective = ELBO(**given)
+        gradcheck(model, IMAGES[:3])
 
 
 def check_config():
@@ -352,10 +378,10 @@ class Bare:
         return Tensor(2 * x)
 
 
-IDENTITIES = [check_autoencoder, check_config, check_rows, check_means]
+IDENTITIES = [check_autoencoder, check_objective, check_config, check_rows, check_means]
 IDENTITIES += [partial(check, settings) for settings in MODELS for check in (check_parts, check_sizes_and_types)]
 CHECKS = {
     "semcheck": [*(partial(check_meaning, settings) for settings in MODELS), check_meaning_of_autoencoder],
-    "gradcheck": [partial(check_gradients, kind) for kind in (vae.VAE, Autoencoder)],
+    "gradcheck": [*(partial(check_gradients, kind) for kind in (vae.VAE, Autoencoder)), check_gradients_of_objective],
     "identities": IDENTITIES,
 }

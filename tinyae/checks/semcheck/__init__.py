@@ -54,7 +54,7 @@ def semcheck(model=None, x=None, *, seed=0, beta=None, **functions):
         sample(mean, log_variance, noise), kl(mean, log_variance), reconstruct(x), generate(noise)
 
     The noise enters as mean + exp(log_variance / 2) * noise, and the prior is N(0, I).  A loss that takes encode= and decode= too can be
-    tested as far as a model's.  beta: the weight of the KL in what is minimised (default: model.objective.beta, model.beta, or 1).
+    tested as far as a model's.  beta: the weight of the KL in what is minimised (default: model.beta, model.objective.beta, or 1).
     The same seed gives the same table.  A right loss fails in about one table of a million.  Raises ArgumentError for what cannot be tested.
     """
     if x is None:

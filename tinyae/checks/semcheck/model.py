@@ -25,7 +25,12 @@ def subject_of_model(model, beta=None):
             )
     if type(getattr(model, "prior", None)).__name__ not in ("StandardNormal", "NoneType"):
         raise ArgumentError("semcheck: only the standard normal prior is known here.", got=type(model.prior).__name__)
-    return Adapter(model).subject(getattr(getattr(model, "objective", model), "beta", 1.0) if beta is None else beta)
+    objective = getattr(model, "objective", None)
+    if getattr(objective, "capacity", None) is not None or getattr(objective, "free_bits", 0):
+        raise ArgumentError("semcheck: with capacity or free bits the loss is no weighted sum of the two terms.", remedy="model.objective = ELBO()")
+    if beta is None:
+        beta = getattr(model, "beta", getattr(objective, "beta", 1.0))
+    return Adapter(model).subject(beta)
 
 
 class Adapter:
