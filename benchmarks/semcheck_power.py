@@ -1,6 +1,6 @@
 """What semcheck finds, and whom it accuses: eight classic errors, the right models, and the smallest errors that it sees.
 
-    OPENBLAS_NUM_THREADS=1 python benchmarks/semcheck_power.py --write      # about five minutes on one core
+    OPENBLAS_NUM_THREADS=1 python benchmarks/semcheck_power.py --write      # about ten minutes on one core
 
 The VAE is 64-64-2-64-64 with 120 binary images.  Seeds change the weights, the images and the draws of semcheck.
 """
@@ -19,7 +19,19 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "checks")]
 import vae_bugs  # noqa: E402
 
 import tinyae as ta  # noqa: E402
-from tinyae.checks import gradcheck, semcheck  # noqa: E402
+from tinyae.checks import gradcheck, semcheck, semcheck_distribution  # noqa: E402
+from tinyae.distributions import (  # noqa: E402
+    Bernoulli,
+    Categorical,
+    Concrete,
+    ContinuousBernoulli,
+    DiscretisedLogistic,
+    DiscretisedLogisticMixture,
+    Laplace,
+    Mixture,
+    Normal,
+    Uniform,
+)
 
 TABLE = pathlib.Path(__file__).with_suffix(".md")
 FACTORS = 1e-6, 1e-4, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2
@@ -87,6 +99,39 @@ def false_alarms(seeds):
         yield f"| {name} | {count} | {accused} | {max(shares):.2f} | {statistics.median(seconds):.2f} ({max(seconds):.2f}) |"
 
 
+def distributions_of(seed):
+    """(a distribution, another of its kind whose divergence has a closed form, or None), one of each kind with parameters by chance."""
+    a, uniform = np.random.default_rng(seed).normal, np.random.default_rng(seed).uniform
+    for kind, make in {
+        Normal: lambda: Normal(a(size=(3, 2)), a(size=(3, 2))),
+        Laplace: lambda: Laplace(a(size=(3, 2)), a(size=(3, 2))),
+        Bernoulli: lambda: Bernoulli(2 * a(size=(3, 2))),
+        ContinuousBernoulli: lambda: ContinuousBernoulli(4 * a(size=(3, 2))),
+        Categorical: lambda: Categorical(a(size=(3, 4))),
+        Uniform: lambda: Uniform(uniform(-2, 0, (3, 2)), uniform(1, 3, (3, 2))),
+    }.items():
+        yield kind.__name__, make(), make()
+    yield "Concrete", Concrete(a(size=(3, 3)), uniform(0.3, 2)), None
+    yield "DiscretisedLogistic", DiscretisedLogistic(a(size=(3, 2)) / 2, a(size=(3, 2)) - 2.5), None
+    yield "DiscretisedLogisticMixture", DiscretisedLogisticMixture(a(size=(3, 1, 4)), a(size=(3, 1, 4)) / 3, a(size=(3, 1, 4)) - 2), None
+    yield "Mixture of Normals", Mixture(a(size=(3, 4)), Normal(a(size=(3, 4, 2)), a(size=(3, 4, 2)))), None
+    yield "Mixture of Bernoullis", Mixture(a(size=(2, 3)), Bernoulli(2 * a(size=(2, 3, 4)))), None
+
+
+def false_alarms_of_distributions(seeds):
+    """Lines: how often a right distribution is accused, and the largest score as a share of its limit."""
+    yield "| right distribution | tables | accused | largest score / limit |"
+    yield "|---|---|---|---|"
+    found = {}
+    for seed in range(seeds):
+        for name, q, other in distributions_of(seed):
+            others = [] if other is None else [other]
+            found.setdefault(name, []).append(semcheck_distribution(q, others=others, kl=ta.distributions.kl_divergence, draws=50_000, seed=seed))
+    for name, tables in found.items():
+        share = max(abs(row.statistic) / row.limit for table in tables for row in table if row.quantity == "z")
+        yield f"| {name} | {len(tables)} | {sum(not table.passed for table in tables)} | {share:.2f} |"
+
+
 def smallest_found(of, make, sign, seeds):
     """The smallest of the FACTORS that is found with every seed; None if none is."""
     return next((size for size in FACTORS if all(not of(make(1 + sign * size), seed).passed for seed in range(seeds))), None)
@@ -109,7 +154,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="a twentieth of the seeds")
     share = 20 if (arguments := parser.parse_args()).quick else 1
     lines = []
-    for measure, seeds in ((errors_found, 40), (false_alarms, 200), (power, 20)):
+    for measure, seeds in ((errors_found, 40), (false_alarms, 200), (false_alarms_of_distributions, 50), (power, 20)):
         for line in measure(max(2, seeds // share)):
             print(line, flush=True)
             lines.append(line)
