@@ -62,6 +62,17 @@ def test_samples_and_reconstructions_of_a_run_are_pictures(capsys):
     assert pathlib.Path("run/figures/samples.png").read_bytes() == before
 
 
+def test_samples_and_reconstructions_of_points_are_drawn_as_points(capsys, monkeypatch):
+    assert main(["train", "vae", "--data", "two-moons", "--epochs", "1", "--out", "moons"]) == 0
+    monkeypatch.setattr(ta.figures.images, "draw_grid", None)
+    for command in ("sample", "reconstruct"):
+        assert main([command, "moons"]) == 0
+        assert main([command, "moons", "--count", "3", "--out", "three.png"]) == 0
+        assert pathlib.Path("three.png").stat().st_size > 5000
+    assert main(["reconstruct", "moons", "."]) == 2
+    assert "trained on points, not on images" in capsys.readouterr().err
+
+
 def test_ones_own_images_are_reconstructed():
     from PIL import Image
 

@@ -8,34 +8,40 @@ from tinyae.errors import ArgumentError
 from tinyae.training import Run
 from tinyae.training.files import write_atomic
 
+SHOWN = 1000  # points in a picture
+
 
 def add_sample(commands):
     """The arguments of `tinyae sample`."""
-    add = commands.add_parser("sample", help="new images from a trained VAE", epilog="example: tinyae sample runs/vae-digits-1 --count 40")
+    add = commands.add_parser("sample", help="new images or points from a trained VAE", epilog="example: tinyae sample runs/vae-digits-1 --count 40")
     add.add_argument("folder", metavar="RUN", type=folder, help="the folder of a run")
-    add.add_argument("--count", type=whole(1), default=40, metavar="N", help="how many (default 40)")
+    add.add_argument("--count", type=whole(1), metavar="N", help="how many (default: 40 images, 1000 points)")
     add.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of the draws from the prior (default 0)")
     add.add_argument("--out", type=file, metavar="FILE", help="a PNG (default RUN/figures/samples.png)")
     add.set_defaults(run=sample)
 
 
 def sample(arguments, command):
-    """`tinyae sample`: a picture of means of p(x | z), z from the prior."""
+    """`tinyae sample`: a picture of means of p(x | z), z from the prior; of points, beside test points."""
     run, model = Run.open(arguments.folder), ta.load(arguments.folder)
     if not hasattr(model, "sample"):
         raise ArgumentError(f"{arguments.folder}: an autoencoder has no prior to sample from.", remedy="train a vae")
-    figure = ta.figures.images.prior_samples(model, arguments.count, run.data("test").image_shape, ta.rng(arguments.seed))
+    test, rng = run.data("test"), ta.rng(arguments.seed)
+    if ta.figures.are_points(test.image_shape):
+        figure = ta.figures.points(model, test.take(slice(0, SHOWN), rng.stream("pixels")), arguments.count or SHOWN, rng)
+    else:
+        figure = ta.figures.images.prior_samples(model, arguments.count or 40, test.image_shape, rng)
     save(figure, arguments.out or run.folder / "figures" / "samples.png")
 
 
 def add_reconstruct(commands):
     """The arguments of `tinyae reconstruct`."""
     add = commands.add_parser(
-        "reconstruct", help="images, and what a trained model makes of them", epilog="example: tinyae reconstruct runs/vae-digits-1"
+        "reconstruct", help="images or points, and what a trained model makes of them", epilog="example: tinyae reconstruct runs/vae-digits-1"
     )
     add.add_argument("folder", metavar="RUN", type=folder, help="the folder of a run")
     add.add_argument("images", metavar="IMAGES", nargs="?", type=folder, help="a folder of images (default: test images of the run's data set)")
-    add.add_argument("--count", type=whole(1), default=10, metavar="N", help="how many (default 10)")
+    add.add_argument("--count", type=whole(1), metavar="N", help="how many (default: 10 images, 1000 points)")
     add.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of binarisation and the sample (default 0)")
     add.add_argument("--out", type=file, metavar="FILE", help="a PNG (default RUN/figures/reconstructed.png)")
     add.set_defaults(run=reconstruct)
@@ -46,11 +52,14 @@ def reconstruct(arguments, command):
     run, model, rng = Run.open(arguments.folder), ta.load(arguments.folder), ta.rng(arguments.seed)
     test = run.data("test")
     shape = test.image_shape
+    if arguments.images is not None and ta.figures.are_points(shape):
+        raise ArgumentError(f"{arguments.folder}: it was trained on points, not on images.", got=f"{arguments.images}", remedy="leave IMAGES out")
     if arguments.images is not None:
         given = ta.data.folder(arguments.images, size=shape[-1], grey=len(shape) == 2)
         test = given.binarise(test.binarisation)
-    x = test.take(slice(0, arguments.count), rng.stream("pixels"))
-    save(ta.figures.images.reconstructions(model, x, shape, rng.stream("sample")), arguments.out or run.folder / "figures" / "reconstructed.png")
+    x = test.take(slice(0, arguments.count or (SHOWN if ta.figures.are_points(shape) else 10)), rng.stream("pixels"))
+    figure = ta.figures.points(model, x) if ta.figures.are_points(shape) else ta.figures.images.reconstructions(model, x, shape, rng.stream("sample"))
+    save(figure, arguments.out or run.folder / "figures" / "reconstructed.png")
 
 
 def save(figure, path):

@@ -141,7 +141,7 @@ def _terms(model, rows, metrics):
 
 
 def _number(value):
-    return "\N{EN DASH}" if value is None else f"{value:#.4g}"
+    return "\N{EN DASH}" if value is None else f"{value:#.4g}".rstrip(".")
 
 
 def _settings(config, metrics):
