@@ -453,6 +453,15 @@ def test_large_inputs_are_compared_in_some_entries_and_along_directions(rng):
             gradcheck(lambda x, w: np.tanh(x @ w), [x, w], backward=backward)
 
 
+def test_frozen_parameters_are_left_out(rng):
+    model = ta.models.VAE(6, 3, (5,), activation="tanh", rng=ta.rng(0)).astype("float64")
+    model.encoder.freeze()
+    assert gradcheck(model).compared == sum(parameter.data.size for parameter in model.decoder.parameters())
+    model.freeze()
+    with pytest.raises(GradientError, match="no parameter that learns"):
+        gradcheck(model)
+
+
 def test_a_model_is_checked_with_frozen_noise_and_names_its_parameters(rng):
     model = ta.models.VAE(6, 2, (4,), activation="tanh", rng=ta.rng(0)).astype("float64")
     report = gradcheck(model)

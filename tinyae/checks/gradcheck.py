@@ -42,7 +42,7 @@ def gradcheck(f, inputs=None, *, backward=None, order=1, rtol=1e-6, seed=0, anal
       a function of arrays to an array, a list of arrays, and `backward`, a function (gy, *inputs) to the gradient, or to a tuple of one
         for each input (None for integers and truth values);
       a function without arguments, and a Module or a dict of leaf Tensors (name -> parameter), which are changed and put back;
-      a model with a method `loss`, and a batch x (random numbers if None): its parameters are checked, by name, with frozen noise.
+      a model with a method `loss`, and a batch x (random numbers if None): its parameters (no frozen ones) by name, with frozen noise.
     order: 2 checks the gradients of the gradients, which are functions of the inputs and of the cotangent.
     analytic: whether a complex step may be tried (None: what the registry says).
     Empty inputs pass, as there is nothing to compare: see `compared` in the Report.
@@ -286,7 +286,9 @@ def loss_of(model, x):
 def leaves_of(f, inputs, backward):
     """(name -> leaf Tensor, names of all inputs, a function without arguments that calls f on them, one of a cotangent for `backward` or None)."""
     if hasattr(inputs, "named_parameters"):
-        inputs = dict(inputs.named_parameters())
+        inputs = {name: parameter for name, parameter in inputs.named_parameters() if parameter.requires_grad}
+        if not inputs:
+            raise GradientError("gradcheck: the model has no parameter that learns.", remedy="model.unfreeze()")
     if isinstance(inputs, dict):
         return inputs, list(inputs), f, None
     if not isinstance(inputs, (list, tuple)) or not all(hasattr(x, "dtype") and hasattr(x, "ndim") for x in inputs):

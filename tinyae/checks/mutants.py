@@ -160,7 +160,7 @@ def functions_of(owner):
     """The functions that a class or a module defines, the getters of properties and the methods of a module's classes among them."""
     home, found = getattr(owner, "__module__", owner.__name__), []
     for value in vars(owner).values():
-        value = value.fget if isinstance(value, property) else value
+        value = inspect.unwrap(value.fget if isinstance(value, property) else value)
         if getattr(value, "__module__", None) == home:
             if inspect.isfunction(value) and value.__qualname__.rpartition(".")[0] == ("" if inspect.ismodule(owner) else owner.__qualname__):
                 found.append(value)

@@ -18,9 +18,8 @@ class ELBO:
     """
 
     def __init__(self, beta=1.0, capacity=None, free_bits=0.0):
-        numbers = {"beta": beta, "capacity": 0.0 if capacity is None else capacity, "free_bits": free_bits}
-        for name, value in numbers.items():
-            if not (value >= 0 and math.isfinite(value)):
+        for name, value in {"beta": beta, "free_bits": free_bits, "capacity": capacity}.items():
+            if (name, value) != ("capacity", None) and not (value >= 0 and math.isfinite(value)):
                 raise ArgumentError(f"{name}: it must be a number, 0 or more.", got=value)
         if capacity is not None and free_bits:
             raise ArgumentError("capacity and free_bits are two answers to one question.", remedy="choose one")
