@@ -37,6 +37,19 @@ def room_of(file):
     return file[len(PACKAGE) :].split(os.sep)[0] if file.startswith(PACKAGE) and not file.startswith(LESSONS) else ""
 
 
+def call_of(frame):
+    """The Call of a frame, looked up once for each instruction of a code."""
+    place = frame.f_code.co_filename, frame.f_code, frame.f_lasti
+    if place not in _looked_up:
+        if len(_looked_up) > 10_000:
+            _looked_up.clear()
+        _looked_up[place] = look(frame)
+    return _looked_up[place]
+
+
+_looked_up = {}
+
+
 def look(frame):
     """The Call of a frame.  Where there is no source, or the expression is not found, its node and statement are None."""
     import executing
@@ -121,6 +134,23 @@ def rewrite(node, new):
     if not isinstance(node, ast.AST):
         return node
     return new.get(id(node)) or type(node)(**{field: rewrite(value, new) for field, value in ast.iter_fields(node)})
+
+
+def rule_of(line, rule, position):
+    """The text of a rule with the names of a line; position: of the input that it gives a gradient."""
+    inputs = line.primitive.inputs
+    arguments = dict(zip(inputs, line.arguments, strict=False)) if not line.primitive.variadic else {}
+    shapes = {name: argument.shape for name, argument in arguments.items()} | {"y": line.value.shape, rule.cotangent: line.value.shape}
+    constants = {name: a.expression.value for name, a in arguments.items() if isinstance(a.expression, ast.Constant)}
+    constants |= line.attributes | {f"{name}_shape": argument.shape for name, argument in arguments.items()}
+    if line.primitive.variadic:
+        constants[f"{inputs[0]}_shape"] = tuple(argument.shape for argument in line.arguments)
+    expressions = {name: argument.expression for name, argument in arguments.items()}
+    expressions |= {"y": ast.Name(line.label), rule.cotangent: ast.Name(line.cotangent_label)}
+    if isinstance(line.call.node, ast.Subscript):
+        expressions["index"] = ast.Name(ast.unparse(ast.Subscript(ast.Name(""), line.call.node.slice)))
+        constants.pop("index", None)
+    return rule_text(rule, position if line.primitive.variadic else rule.inputs.index(inputs[position]), constants, shapes, expressions)
 
 
 def rule_text(rule, index, constants, shapes, names):

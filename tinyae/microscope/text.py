@@ -4,7 +4,8 @@ import os
 import re
 import textwrap
 
-from tinyae.microscope.trace import norm, record
+from tinyae.microscope.lines import norm
+from tinyae.microscope.trace import record
 
 WORDS = {
     "spread": "g, repeated to this shape along the axis that was reduced (all, if none is given)",
