@@ -4,9 +4,10 @@ import ast
 import collections
 import sys
 
-from tinyae.autograd import Tensor
-from tinyae.autograd.graph import observed
-from tinyae.microscope import names
+from tinyae.autograd import Tensor, raw
+from tinyae.autograd.graph import backward_steps, observed, starting_cotangent
+from tinyae.errors import ArgumentError
+from tinyae.microscope import names, terms
 from tinyae.microscope.lines import Argument, Gradient, Line
 
 ENGINE = ("autograd", "ops")  # rooms whose lines are never the line of an operation
@@ -18,6 +19,7 @@ class Trace:
 
     def __init__(self, model=None, inside=None):
         self.lines, self.leaves, self.model = [], {}, model
+        self.result, self.loss, self.terms, self.leaf_terms = None, None, {}, {}
         self._inside = getattr(inside, "__code__", None)
         self._parameters = {} if model is None else {id(p): name for name, p in model.named_parameters()}
         self._made = {}  # id of a Tensor, or node -> Line
@@ -81,14 +83,54 @@ class Trace:
             self.leaves.setdefault(id(arg), (next((name for name, value in known if value is arg), argument.text), arg))
         return argument
 
-    def backward(self, loss, cotangent=None):
-        """`loss.backward()` that notes at each line what came in and what its rules gave."""
-        self._backward = True
+    def line_of(self, made):
+        """The Line whose result is this Tensor, or this node; None for a leaf."""
+        return self._made.get(made.node or id(made) if isinstance(made, Tensor) else made)
+
+    def backward(self, loss, cotangent=None, *, split=False):
+        """`loss.backward()` that notes at each line what came in and what its rules gave.
+
+        split: keep the graph, and note what each term of the loss contributes (see `terms`).
+        """
+        self.forget()
+        self._backward, self.loss = True, loss
         try:
             with observed(self):
-                loss.backward(cotangent)
+                loss.backward(cotangent, retain_graph=split)
         finally:
             self._backward = False
+        if split:
+            terms.split(self, loss)
+
+    def forget(self):
+        """Take back what a backward pass has noted."""
+        for line in self.lines:
+            line.cotangent, line.gradients, line.consumers, line.by_term = None, [], [], {}
+
+    def backward_steps(self, loss=None, cotangent=None):
+        """The reverse pass, one operation at a time: yields each Line, newest first, with what came in and what its rules give.
+
+        line.cotangent is complete when the line is given, line.gradients and `.grad` of the leaves are what this step gave them.
+        To the end it is `loss.backward(retain_graph=True)`; it begins with gradients of the leaves at nothing.
+        """
+        loss = self.loss if loss is None else loss
+        self.forget()
+        for _, leaf in self.leaves.values():
+            leaf.grad = None
+        steps = backward_steps(loss, raw(starting_cotangent(loss, cotangent, "backward_steps")), retain_graph=True)
+        while True:
+            self._backward = True
+            with observed(self):
+                step = next(steps, None)
+            self._backward = False
+            if step is None:
+                return
+            node, _, gradients = step
+            for parent, gradient in gradients:
+                if isinstance(parent, Tensor):
+                    parent.accumulate(gradient)
+            if (line := self.line_of(node)) is not None:
+                yield line
 
     def on_rules(self, node, gy):
         """The engine says: the rules of a node are about to run."""
@@ -124,3 +166,22 @@ def record(model=None):
     model: a Module whose parameters are then called by their dotted names.
     """
     return Trace(model)
+
+
+def trace(f, *args, model=None, **settings):
+    """The trace of f(*args, **settings), forward and backward, with what each term of the loss contributes.
+
+    f: gives the loss, a Tensor with one entry, or terms with a `loss` (a named tuple, or a dict).  model: a Module whose parameters are
+    called by their dotted names (that of a bound method by itself).  `.grad` of the leaves is what `backward` makes of it.
+    Raises ArgumentError where f gives no loss that depends on a Tensor with requires_grad.
+    """
+    model = getattr(f, "__self__", None) if model is None else model
+    with Trace(model if hasattr(model, "named_parameters") else None) as found:
+        found.result = f(*args, **settings)
+    loss = found.result["loss"] if isinstance(found.result, dict) and "loss" in found.result else getattr(found.result, "loss", found.result)
+    if not (isinstance(loss, Tensor) and loss.requires_grad and loss.size == 1):
+        name = getattr(f, "__name__", type(f).__name__)
+        expected = "a Tensor with one entry that depends on a Tensor with requires_grad, or terms with such a loss"
+        raise ArgumentError(f"trace: {name} gives no loss.", expected=expected, got=repr(loss))
+    found.backward(loss, split=True)
+    return found
