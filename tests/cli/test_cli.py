@@ -173,5 +173,5 @@ def test_help_explains_and_shows_an_example(command, capsys):
 def test_the_microscope_prints_the_step(capsys):
     assert main(["microscope", "vae"]) == 0
     printed = capsys.readouterr().out
-    assert "z = reparameterize(self.mean, self.log_variance, noise)" in printed
+    assert "z = reparameterize(mean, log_variance, noise)" in printed
     assert "d loss / d self.log_variance" in printed

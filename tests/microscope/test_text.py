@@ -9,10 +9,9 @@ import tinyae as ta
 from tinyae.microscope import microscope_model, record, to_text
 
 REPARAMETERIZE = """\
-  6  normal.py:LINE     z = reparameterize(self.mean, self.log_variance, noise)
-                                           (4, 2)      from 7         NORM
-       d loss / d self.mean = grad[z]      (4, 2)      to 4           NORM
-       d loss / d self.log_variance = grad[z] * exp(self.log_variance / 2) * noise / 2
+  6  normal.py:LINE     z = reparameterize(mean, log_variance, noise)      (4, 2)      from 7         NORM
+       d loss / d mean = grad[z]           (4, 2)      to 4           NORM
+       d loss / d log_variance = grad[z] * exp(log_variance / 2) * noise / 2
                                            (4, 2)      to 5           NORM
        noise: constant, no gradient
 """
@@ -59,7 +58,7 @@ def test_reparameterize_reads_as_on_a_blackboard(vae):
 
 def test_shapes_stand_beside_their_operation(vae):
     rows = masked(vae)
-    assert any(row.endswith("y8 = tanh(x) (4, 16) -> (4, 16) 7 NORM") for row in rows)
+    assert any(row.endswith("y8 = tanh(y7) (4, 16) -> (4, 16) 7 NORM") for row in rows)
     assert "(4, 64), (16, 64), (16,) -> (4, 16) const NORM" in rows
 
 

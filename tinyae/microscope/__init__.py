@@ -1,7 +1,10 @@
 """The line-by-line view of a forward and backward pass: `record` it, then print it with `to_text`."""
 
+from tinyae.microscope.expand import expand
 from tinyae.microscope.ledger import Kept, Ledger, ledger
+from tinyae.microscope.record import FORMAT, record_of
+from tinyae.microscope.replay import Proof, redraw
 from tinyae.microscope.text import microscope_model, to_text
-from tinyae.microscope.trace import Trace, record
+from tinyae.microscope.trace import Trace, record, trace
 
-__all__ = ["Kept", "Ledger", "Trace", "ledger", "microscope_model", "record", "to_text"]
+__all__ = ["FORMAT", "Kept", "Ledger", "Proof", "Trace", "expand", "ledger", "microscope_model", "record", "record_of", "redraw", "to_text", "trace"]

@@ -12,7 +12,10 @@ from tinyae.errors import LESSONS, PACKAGE
 
 
 class Call(NamedTuple):
-    """One frame of the stack: the room of its file ("" for a user's), the expression that it executes, and the statement around it."""
+    """One frame of the stack: the room of its file ("" for a user's), the expression that it executes, and the statement around it.
+
+    scope: the function around it, (qualified name, first line, last line); ("", 1, the last line) where it stands in none.
+    """
 
     file: str
     line: int
@@ -20,6 +23,7 @@ class Call(NamedTuple):
     room: str
     node: ast.AST | None
     statement: ast.AST | None
+    scope: tuple
 
     @property
     def site(self):
@@ -70,14 +74,35 @@ def look(frame):
         line = node.func.end_lineno  # the line of the method, in a chain over several lines
     elif node is not None:
         line = node.lineno
-    return Call(file, line, source, room_of(file), node, statement)
+    return Call(file, line, source, room_of(file), node, statement, scope_of(statement, file, line))
+
+
+def scope_of(statement, file, line):
+    """The function around a statement: (qualified name, first line, last line); where the statement is not known, its line alone."""
+    parents, inner = [], statement
+    while getattr(inner, "parent", None) is not None:
+        inner = inner.parent
+        parents.append(inner)
+    functions = [node for node in parents if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    if not functions:
+        return ("", 1, len(linecache.getlines(file))) if statement is not None else ("", line, line)
+    named = [node.name for node in parents if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))]
+    first = min(node.lineno for node in (functions[0], *functions[0].decorator_list))
+    return ".".join(reversed(named)), first, functions[0].end_lineno
 
 
 def target(calls):
-    """The name that the innermost call's result is assigned to, also by a caller that it is returned to; None if there is none."""
+    """The name that the innermost call's result is assigned to, or passed on by, also by a caller that it is returned to; None if there is none."""
+    if isinstance(keyword := getattr(calls[0].node, "parent", None), ast.keyword) and calls[0].room != "nn":
+        return keyword.arg
     for call in calls:
         statement = call.statement
-        if not call.whole or isinstance(statement, ast.Expr) or hasattr(builtins, getattr(getattr(call.node, "func", None), "id", "")):
+        if (
+            call.room == "microscope"
+            or not call.whole
+            or isinstance(statement, ast.Expr)
+            or hasattr(builtins, getattr(getattr(call.node, "func", None), "id", ""))
+        ):
             return None  # a built-in function such as `list(map(...))` gives something else
         if isinstance(statement, ast.Return):
             continue

@@ -38,7 +38,7 @@ def _legend(trace, width):
     """What the columns and the short names mean; of the words in rules only those that occur."""
     rules = " ".join(gradient.rule for line in trace.lines for gradient in line.gradients)
     meanings = {
-        "names": "those of the cited source line: x in layers.py is what that layer is given, not the image",
+        "names": "those of the source: a value has the name that it is given, or else the first that it is called by",
         "columns": "number of the line; file and line of the source; operation; shapes; lines it comes from or goes to; norm",
         "y7, g7": "the value of line 7, where the source gives it no name, and the gradient of the loss with respect to it",
         "grad[z]": "the gradient of the loss with respect to z, where the source names the value z",

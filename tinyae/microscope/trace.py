@@ -7,10 +7,12 @@ import sys
 from tinyae.autograd import Tensor, raw
 from tinyae.autograd.graph import backward_steps, observed, starting_cotangent
 from tinyae.errors import ArgumentError
-from tinyae.microscope import names, terms
+from tinyae.microscope import names, replay, terms
 from tinyae.microscope.lines import Argument, Gradient, Line
 
 ENGINE = ("autograd", "ops")  # rooms whose lines are never the line of an operation
+READ = ("", "models")  # whose lines a reader reads, so that operations are told in their names
+NAMING = (*READ, "distributions")
 HELPERS = (*ENGINE, "nn", "distributions", "microscope", "training", "cli.py")  # rooms that are no place to come from
 
 
@@ -51,7 +53,7 @@ class Trace:
         written = names.inputs_written(primitive, call, frame, engine_files, len(args))
         place = tuple(map(id, calls))
         calls[0] = call = call if written else call._replace(node=None)
-        arguments = [self._argument(primitive, i, arg, written[i] if written else None) for i, arg in enumerate(args)]
+        arguments = [self._argument(primitive, call, i, arg, written[i] if written else None) for i, arg in enumerate(args)]
         kept = dict(primitive.attributes) | attributes
         path = [c for c, inner in reversed(list(zip(calls[1:], calls, strict=False))) if c.room not in HELPERS and c.site != inner.site]
         line = Line(len(self.lines) + 1, primitive, call, path, self._turns[place], names.target(calls), arguments, kept, written, result)
@@ -61,7 +63,7 @@ class Trace:
             self._made[result.node] = line
         self.lines.append(line)
 
-    def _argument(self, primitive, position, arg, written):
+    def _argument(self, primitive, call, position, arg, written):
         """What a line gives an operation, by the name that a reader knows it by."""
         made = self._made.get(id(arg)) if isinstance(arg, Tensor) else None
         plain = isinstance(written, (ast.Name, ast.Attribute, ast.Constant)) and not (made and made.call.node is written)
@@ -70,6 +72,9 @@ class Trace:
         if id(arg) in self._parameters:
             expression, kind = ast.Name(self._parameters[id(arg)]), "parameter"
         elif made is not None:
+            if plain and made.name is None and call.room in NAMING and not isinstance(written, ast.Constant):
+                made.name = getattr(written, "attr", None) or written.id  # a value without a name gets the first one that it is called by
+            own = own if plain and call.room in READ and isinstance(written, ast.Name) else ast.Name(made.label)
             expression, kind = own if plain else ast.Name(made.label if written is None else f"y{made.number}"), "line"
         elif isinstance(arg, Tensor) and arg.requires_grad:
             expression, kind = own, "leaf"
@@ -101,6 +106,14 @@ class Trace:
             self._backward = False
         if split:
             terms.split(self, loss)
+
+    def check(self, line, seed=0):
+        """A Proof of the gradient of a line's value by finite differences of all that follows.  line: a Line, its number, or its Tensor."""
+        return replay.check(self, line, seed)
+
+    def blame(self, seed=0):
+        """The Proof of the first wrong gradient on the way back from the loss, with its line and input; None where all are right."""
+        return replay.blame(self, seed)
 
     def forget(self):
         """Take back what a backward pass has noted."""

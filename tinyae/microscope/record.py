@@ -1,0 +1,249 @@
+"""A trace as a record: plain data for viewers, files and comparisons, without any Tensor.  `FORMAT` says what it holds.
+
+A record is a dict of lists, dicts, texts and numbers, and JSON can hold all of it:
+
+    format        "tinyae trace 1"
+    title, seed, dtype
+    loss          {"name", "value"}
+    terms         [{"name", "node", "value"}]: what the loss adds up; the values' sum is the loss, constants left out
+    functions     [{"file", "name", "first", "lines"}]: the source that a reader sees, in the order in which it ran
+    nodes         the operations in their order, see `node_of`; of a loop of many turns the first ones and the last
+    folded        how many operations were left out for it
+    leaves        [{"name", "kind", "value", "gradient", "terms", "nodes"}]: parameters and other leaves, their gradients by term
+    checks        [{"what", "passed", "text"}]: what holds for the whole trace
+"""
+
+import base64
+import linecache
+import os
+
+import numpy as np
+
+from tinyae.backend import to_numpy
+from tinyae.microscope import replay
+from tinyae.microscope.expand import can_expand, expand
+from tinyae.microscope.lines import norm
+from tinyae.microscope.terms import contribution
+
+FORMAT = "tinyae trace 1"
+TURNS = 2, 1  # of a longer loop, how many turns are kept at its beginning and at its end
+BINS, ROWS, COLUMNS = 16, 16, 48  # of a histogram, and at most so many of a picture
+
+
+def record_of(trace, *, title="", seed=None, image_shape=None, draws=200, checks=True):
+    """The record of a finished trace, gradients and all (see the head of this file).
+
+    image_shape: of rows that are images, (height, width) or (channels, height, width).  draws: how often the noise is drawn again for the
+    spread of the gradients, 0 for not at all.  checks: whether each gradient is proved by finite differences.
+    """
+    kept = unfolded(trace)
+    functions, spread = Functions(), replay.redraw(trace, draws) if draws else {}
+    nodes = [node_of(trace, line, functions, image_shape, spread, checks) for line in kept]
+    root = trace.line_of(trace.loss)
+    found = {
+        "format": FORMAT,
+        "title": title,
+        "seed": seed,
+        "dtype": str(trace.loss.dtype),
+        "loss": {"name": root.name or "loss", "value": trace.loss.item()},
+        "terms": [{"name": name, "node": line.number, "value": contribution(line)} for name, line in trace.terms.items()],
+        "functions": functions.found,
+        "nodes": nodes,
+        "folded": len(trace.lines) - len(kept),
+        "leaves": [leaf_of(trace, name, leaf, image_shape) for name, leaf in trace.leaves.values()],
+    }
+    return found | {"checks": whole_checks(found)}
+
+
+def unfolded(trace):
+    """The lines that are shown: of a loop of many turns the first ones and the last."""
+    turns = {}
+    for line in trace.lines:
+        turns[place(line)] = line.turn
+    first, last = TURNS
+    return [line for line in trace.lines if line.turn < first or line.turn > turns[place(line)] - last or turns[place(line)] <= first + last]
+
+
+def place(line):
+    """What the turns of a loop have in common."""
+    return line.primitive.name, line.call.file, line.call.line, id(line.call.statement), tuple((call.file, call.line) for call in line.path)
+
+
+class Functions:
+    """The functions whose lines are shown."""
+
+    def __init__(self):
+        self.found, self._numbers = [], {}
+
+    def number(self, call):
+        """The index of the function around a Call in `found`."""
+        name, first, last = call.scope
+        key = call.file, name, first
+        if key not in self._numbers:
+            self._numbers[key] = len(self.found)
+            lines = [line.rstrip("\n") for line in linecache.getlines(call.file)[first - 1 : last]]
+            self.found.append({"file": os.path.basename(call.file), "name": name, "first": first, "lines": lines})
+        return self._numbers[key]
+
+
+def node_of(trace, line, functions, image_shape, spread, checks):
+    """An operation.  Its line is that of the reader's own code, or of a model's; `path` the lines from there to the operation.
+
+    inputs: of each its text, role in the operation, kind, and the node that made it.  rules: of each gradient that it gives the formula in
+    the names of the line, what it gives to whom, and the proof.  from: the nodes that its own gradient comes from, and their shares.
+    inside: the operations of the composed twin of a fused one.
+    """
+    home = line.home
+    proof = replay.check(trace, line) if checks and line.cotangent is not None else None
+    found = {
+        "id": line.number,
+        "operation": line.primitive.name,
+        "function": functions.number(home),
+        "line": getattr(home.statement, "lineno", home.line),
+        "at": home.line,
+        "source": home.source,
+        "path": [{"function": call.scope[0], "file": os.path.basename(call.file), "line": call.line, "source": call.source} for call in inner(line)],
+        "turn": line.turn,
+        "name": line.label,
+        "text": line.text,
+        "about": (line.primitive.__doc__ or "").strip().partition("\n")[0],
+        "inputs": [
+            {"text": a.text, "role": a.role, "kind": a.kind, "node": a.line, "shape": list(a.shape), "noise": a.is_noise} for a in line.arguments
+        ],
+        "attributes": {name: repr(value) for name, value in line.attributes.items()},
+        "notes": notes_of(line),
+        "value": array_of(line.value.data, image_shape),
+        "gradient": None if line.cotangent is None else array_of(line.cotangent, image_shape),
+        "terms": {name: array_of(part, image_shape) for name, part in line.by_term.items()},
+        "rules": [rule_of(gradient, checks) for gradient in line.gradients],
+        "from": shares(trace, line),
+        "check": None if proof is None else proof_of(proof),
+        "spread": spread_of(spread.get(line.number)),
+        "inside": [],
+    }
+    if can_expand(line):
+        twin, inside = expand(line), Functions()
+        found["inside"] = [node_of(twin, one, inside, image_shape, {}, False) for one in twin.lines]
+    return found
+
+
+def inner(line):
+    """The calls from the line that a reader looks at, which is not among them, to the operation."""
+    calls = [*line.path, line.call]
+    at = next(i for i in reversed(range(len(calls))) if calls[i] is line.home)
+    return calls[at + 1 :]
+
+
+def notes_of(line):
+    """What a reader must know of an operation: that it draws, that its gradient is no derivative, where it has a kink."""
+    found = []
+    if any(argument.is_noise for argument in line.arguments):
+        found.append("stochastic: its noise is an input, a constant for the gradient")
+    if line.primitive.surrogate:
+        found.append("surrogate: its gradient is not the derivative, on purpose")
+    if line.primitive.kinks:
+        found.append(f"kink at {line.primitive.kinks}")
+    return found
+
+
+def rule_of(gradient, checks):
+    """What a rule gave an input: the formula, the value, and the proof."""
+    proof = next(one for one in replay.check_rules(gradient.line) if one.at is gradient.argument) if checks else None
+    argument = gradient.argument
+    found = {"input": gradient.position, "text": gradient.rule, "norm": gradient.norm, "shape": list(gradient.shape), "summed": list(gradient.summed)}
+    return found | {"to": argument.line or argument.text, "check": None if proof is None else proof_of(proof)}
+
+
+def shares(trace, line):
+    """The nodes whose gradients add up to that of a line, each with the share of its norm in the sum of the norms."""
+    found = []
+    for number in line.consumers:
+        parts = [gradient.value for gradient in trace.lines[number - 1].gradients if gradient.argument.line == line.number]
+        found.append({"node": number, "norm": norm(sum(parts))})
+    total = sum(one["norm"] for one in found) or 1.0
+    return [one | {"share": one["norm"] / total} for one in found]
+
+
+def proof_of(proof):
+    """A Proof as a dict."""
+    return {
+        "verdict": proof.verdict,
+        "numeric": proof.numeric,
+        "analytic": proof.analytic,
+        "error": proof.error,
+        "step": replay.STEP,
+        "slopes": list(proof.slopes),
+    }
+
+
+def spread_of(found):
+    """The norms of the mean gradient and of its standard deviation over fresh noise; None where nothing was drawn."""
+    return None if found is None else {"mean": norm(found[0]), "deviation": norm(found[1])}
+
+
+def leaf_of(trace, name, leaf, image_shape):
+    """A leaf with its gradient, by term."""
+    nodes = [line.number for line in trace.lines if any(argument.given is leaf for argument in line.arguments)]
+    kind = next(a.kind for a in trace.lines[nodes[0] - 1].arguments if a.given is leaf)
+    parts = {term: array_of(part, image_shape) for term, part in trace.leaf_terms.get(id(leaf), {}).items()}
+    gradient = None if leaf.grad is None else array_of(leaf.grad, image_shape)
+    return {"name": name, "kind": kind, "value": array_of(leaf.data, image_shape), "gradient": gradient, "terms": parts, "nodes": nodes}
+
+
+def array_of(array, image_shape=None):
+    """An array as statistics, a histogram of BINS equal bins from min to max, and a picture.  Infinite and NaN entries are counted apart."""
+    array = np.asarray(to_numpy(array))
+    whole = array.astype(np.float64)
+    finite = whole[np.isfinite(whole)]
+    found = {"shape": list(array.shape), "dtype": str(array.dtype), "norm": norm(whole) if len(finite) == whole.size else None}
+    found |= {"nan": int(np.isnan(whole).sum()), "infinite": int(np.isinf(whole).sum()), "zeros": float((whole == 0).mean()) if whole.size else 0.0}
+    if not finite.size:
+        return found | {"mean": None, "deviation": None, "min": None, "max": None, "histogram": [], "picture": None}
+    low, high = float(finite.min()), float(finite.max())
+    histogram = np.histogram(finite, BINS, (low, high))[0].tolist() if high > low else [int(finite.size)]
+    found |= {"mean": float(finite.mean()), "deviation": float(finite.std()), "min": low, "max": high, "histogram": histogram}
+    return found | {"picture": picture_of(whole, image_shape) if whole.size > 1 else None}
+
+
+def picture_of(array, image_shape=None):
+    """At most ROWS x COLUMNS entries of an array as bytes: 0 stands for -limit and 255 for limit, the largest size of a finite entry.
+
+    An array of images is shown as images, side by side: {"images": how many}; `of` is the shape of what was there.
+    """
+    flat = np.atleast_2d(array.reshape(array.shape[0], -1) if array.ndim > 1 else array)
+    images, of = 0, list(flat.shape)
+    if image_shape is not None and array.ndim > 1 and flat.shape[1] == np.prod(image_shape):
+        images = min(len(flat), 6)
+        first = flat[:images].reshape(images, -1, *image_shape[-2:])[:, 0]  # the first channel
+        flat = first.transpose(1, 0, 2).reshape(image_shape[-2], -1)
+    elif array.ndim == 4:
+        images = min(array.shape[1], 8)  # the channels of the first example
+        flat = array[0, :images].transpose(1, 0, 2).reshape(array.shape[2], -1)
+    else:
+        flat = flat[:ROWS, :COLUMNS]
+    finite = np.where(np.isfinite(flat), flat, 0.0)
+    limit = float(np.abs(finite).max()) or 1.0
+    data = np.clip(np.rint(finite / limit * 127.5 + 127.5), 0, 255).astype(np.uint8)
+    return {
+        "rows": flat.shape[0],
+        "columns": flat.shape[1],
+        "limit": limit,
+        "images": images,
+        "of": of,
+        "data": base64.b64encode(data.tobytes()).decode(),
+    }
+
+
+def whole_checks(record):
+    """What holds for the whole trace: the terms add up, and every gradient is proved."""
+    found, proofs = [], [node["check"] for node in record["nodes"]] + [rule["check"] for node in record["nodes"] for rule in node["rules"]]
+    if len(record["terms"]) > 1:
+        total, loss = sum(term["value"] for term in record["terms"]), record["loss"]["value"]
+        names = " + ".join(term["name"] for term in record["terms"])
+        passed = abs(total - loss) <= 1e-4 * (1 + abs(loss))
+        found.append({"what": f"{names} = {record['loss']['name']}", "passed": passed, "text": f"{total:.6g} and {loss:.6g}"})
+    if proofs := [proof for proof in proofs if proof is not None]:
+        wrong = sum(proof["verdict"] == "wrong" for proof in proofs)
+        text = f"{len(proofs) - wrong} of {len(proofs)} gradients agree with finite differences"
+        found.append({"what": "gradients", "passed": not wrong, "text": text})
+    return found
