@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from tinyae import nn
 from tinyae.autograd import Tensor, raw
 from tinyae.backend import rng
 from tinyae.checks.gradcheck import gradcheck
@@ -122,6 +123,24 @@ def check_gradients_of_objective():
         gradcheck(model, IMAGES[:3])
 
 
+def check_convolutions():
+    """Convolutions stand before and after the layers, with weights from the stream in this order; an image shape must fit."""
+    shape, given = (1, 4, 8), {"features": 32, "latent": 3, "hidden": (5, 4), "activation": "tanh"}
+    for kind, outputs in ((vae.VAE, 6), (Autoencoder, 3)):
+        model, stream = kind(**given, channels=[np.int64(2)], image_shape=shape, rng=rng(0)), rng(0)
+        encoder = nn.conv_encoder(shape, (2,), (5, 4), outputs, activation="tanh", rng=stream)
+        decoder = nn.conv_decoder(3, (5, 4), (2,), shape, activation="tanh", rng=stream)
+        x, z = numbers(2, 32, high=1.0).astype(np.float32), numbers(2, 3).astype(np.float32)
+        same(model.encoder(x), encoder(x))
+        same(model.decoder(z), decoder(z))
+        assert (model.config["channels"], model.config["image_shape"], type(model.config["channels"][0])) == ((2,), shape, int)
+        same(build(model.config, rng(0)).decoder(z), decoder(z))
+        for wrong in (None, (1, 4, 4)):
+            refused(kind, **given, channels=(2,), image_shape=wrong, error=ArgumentError)
+        refused(kind, **given, channels=(0,), image_shape=shape, error=ArgumentError)
+        refused(kind, **given, channels=2, image_shape=shape, error=ArgumentError)
+
+
 def check_config():
     """What a model says of itself names every setting, and builds it again; the weights come from the given stream."""
     for kind, settings in [(Autoencoder, {}), *((vae.VAE, settings) for settings in MODELS)]:
@@ -131,6 +150,8 @@ def check_config():
         assert set(model.config) == {"model", *inspect.signature(kind).parameters} - {"rng"}
         assert all(type(n) is int for n in (model.config["features"], model.config["latent"], *model.config["hidden"]))
         assert (model.features, model.latent) == (6, 3)
+        widths = [(5, 6), (4, 5), (6 if kind is vae.VAE else 3, 4)]
+        assert [p.shape for name, p in model.encoder.named_parameters() if "weight" in name] == widths
         assert [p.shape for name, p in model.decoder.named_parameters() if "weight" in name] == [(4, 3), (5, 4), (6, 5)]
         again = build(model.config, rng(0))
         assert again.config == model.config
@@ -222,7 +243,7 @@ class Bare:
         return Tensor(2 * x)
 
 
-IDENTITIES = [check_autoencoder, check_objective, check_config, check_rows, check_means, check_modes]
+IDENTITIES = [check_autoencoder, check_objective, check_convolutions, check_config, check_rows, check_means, check_modes]
 IDENTITIES += [partial(check, settings) for settings in MODELS for check in (check_parts, check_sizes_and_types)]
 CHECKS = {
     "semcheck": [*(partial(check_meaning, settings) for settings in MODELS), check_meaning_of_autoencoder],
