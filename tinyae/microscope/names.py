@@ -2,6 +2,7 @@
 
 import ast
 import builtins
+import functools
 import linecache
 import math
 import os
@@ -36,6 +37,7 @@ class Call(NamedTuple):
         return self.node is not None and (self.node is self.statement or getattr(self.statement, "value", None) is self.node)
 
 
+@functools.cache
 def room_of(file):
     """The room of the package that a file lies in; "" for the files of users and lessons."""
     return file[len(PACKAGE) :].split(os.sep)[0] if file.startswith(PACKAGE) and not file.startswith(LESSONS) else ""

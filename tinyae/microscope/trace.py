@@ -49,14 +49,13 @@ class Trace:
         while outer is not None:
             calls.append(names.call_of(outer))
             outer = None if outer is self._outer else outer.f_back
-        call = calls[0]
-        written = names.inputs_written(primitive, call, frame, engine_files, len(args))
-        place = tuple(map(id, calls))
-        calls[0] = call = call if written else call._replace(node=None)
+        place = (primitive, len(args), *map(id, calls))
+        if place not in _read:
+            _read[place] = reading(primitive, calls, frame, engine_files, len(args))
+        call, path, name, written, _ = _read[place]
         arguments = [self._argument(primitive, call, i, arg, written[i] if written else None) for i, arg in enumerate(args)]
         kept = dict(primitive.attributes) | attributes
-        path = [c for c, inner in reversed(list(zip(calls[1:], calls, strict=False))) if c.room not in HELPERS and c.site != inner.site]
-        line = Line(len(self.lines) + 1, primitive, call, path, self._turns[place], names.target(calls), arguments, kept, written, result)
+        line = Line(len(self.lines) + 1, primitive, call, path, self._turns[place], name, arguments, kept, written, result)
         self._turns[place] += 1
         self._made[id(result)] = line
         if result.node is not None:
@@ -165,6 +164,19 @@ class Trace:
             line.gradients.append(Gradient(line, position, rule, value, axes))
             if parent in self._made and line.number not in self._made[parent].consumers:
                 self._made[parent].consumers.append(line.number)
+
+
+_read = {}  # what was read off the source, for each operation and the calls that led to it: a training step has the same ones each time
+
+
+def reading(primitive, calls, frame, engine_files, count):
+    """(the innermost Call, the path to it, the name of the result, the expressions of the inputs, all calls, which keeps them alive)."""
+    if len(_read) > 10_000:
+        _read.clear()
+    written = names.inputs_written(primitive, calls[0], frame, engine_files, count)
+    innermost = calls[0] if written else calls[0]._replace(node=None)
+    path = [call for call, inner in reversed(list(zip(calls[1:], calls, strict=False))) if call.room not in HELPERS and call.site != inner.site]
+    return innermost, path, names.target([innermost, *calls[1:]]), written, calls
 
 
 def summed_axes(raw, shape):
