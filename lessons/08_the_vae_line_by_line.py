@@ -116,8 +116,10 @@ lines = {line.name: line for line in trace.lines if line.name}
 values = forward(w, x, e)
 ways = {"total": (1.0, 1.0), "reconstruction": (1.0, 0.0), "kl": (0.0, 1.0)}
 gradients = {way: backward(w, x, e, values, *starts) for way, starts in ways.items()}
-for name in ("mean", "log_variance", "z", "logits"):
+names = "mean", "log_variance", "z", "logits"
+for name in names:
     lesson.claim(f"value.{name}", largest_error(values[name], lines[name].value.data), "relative error", at_most=1e-12)
+for name in names:
     lesson.claim(f"gradient.{name}", largest_error(gradients["total"][name], lines[name].cotangent), "relative error", at_most=1e-12)
     for way, part in lines[name].by_term.items():
         lesson.claim(f"{way}.{name}", largest_error(gradients[way][name], part), "relative error", at_most=1e-12)
