@@ -196,7 +196,7 @@ def rule_text(rule, index, constants, shapes, names):
         is_tuple = isinstance(expression, ast.Tuple)
         expression = expression.elts[index] if is_tuple else ast.Subscript(expression, ast.Constant(index), ast.Load())
     constants = {name: ast.parse(repr(value), mode="eval").body for name, value in constants.items() if is_plain(value)}
-    expression = _Fold(shapes).visit(formulas.substitute(expression, constants))
+    expression = Fold(shapes).visit(formulas.substitute(expression, constants))
     return formulas.text(formulas.substitute(expression, names))
 
 
@@ -212,7 +212,7 @@ def is_none(node):
     return isinstance(node, ast.Constant) and node.value is None
 
 
-class _Fold(ast.NodeTransformer):
+class Fold(ast.NodeTransformer):
     """What says nothing for these shapes is left out or shortened: `rows` of a matrix, `* 1`, arguments that are None."""
 
     def __init__(self, shapes):

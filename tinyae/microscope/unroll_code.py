@@ -6,24 +6,17 @@ expression with which the program computes it.  What is left are assignments, th
 """
 
 import ast
-import builtins
 import collections
 import inspect
 import itertools
 import math
 import operator
-import types
 
 import numpy as np
 
-from tinyae.autograd import Primitive, raw
-from tinyae.backend import array_module, is_array
-from tinyae.microscope.unroll_helpers import Cannot, definition, dotted
+from tinyae.microscope.unroll_calls import Calls
+from tinyae.microscope.unroll_values import Cannot, Code, Function, Method, Named, Step, definition, literal, native, scopes, static, subscript
 
-MOST = 8  # steps that a function may be in line; a longer one is called, and its definition copied
-WIDTH = 88  # characters of an expression into which a value that is used once may be put
-QUESTIONS = (isinstance, hasattr, getattr, len, type, is_array, np.shape, np.ndim)  # not about the entries of an array
-CONTAINERS = (tuple, list, zip, enumerate, reversed, iter, next, slice, itertools.chain, itertools.pairwise)
 ABOUT = ("shape", "ndim", "dtype", "size")
 COMPARED = {
     ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
@@ -36,38 +29,11 @@ OPERATED = {
 }  # fmt: skip
 
 
-class Code:
-    """An array of the program: the expression that gives it, and its value."""
+class Interpreter(Calls):
+    """Runs functions on values and Codes; `steps` are the statements so far.  copies: Copies, for what is not in line."""
 
-    def __init__(self, expression, value):
-        self.expression, self.value = expression, value
-
-
-class Method(collections.namedtuple("Method", "owner name")):
-    """A method of an array of the program."""
-
-
-class Named(float):
-    """A number that its module gives a name, such as LOG_2_PI."""
-
-    name = None
-
-
-class Step:
-    """A statement: `target = node`, or where there is no target a statement that changes the array `changed`.
-
-    hint: a name for the target.  keep: it stays a line of its own.  note: what it computes, if more than its code says.
-    """
-
-    def __init__(self, target, node, value=None, hint=None, keep=False, note=None, changed=None):
-        self.target, self.node, self.value, self.hint, self.keep, self.note, self.changed = target, node, value, hint, keep, note, changed
-
-
-class Interpreter:
-    """Runs functions on values and Codes; `steps` are the statements so far.  helpers: a Helpers, for what is not in line."""
-
-    def __init__(self, helpers):
-        self.helpers, self.steps, self.cost, self.count, self.silent = helpers, [], 0, itertools.count(1), {}
+    def __init__(self, copies):
+        self.copies, self.steps, self.cost, self.count, self.silent = copies, [], 0, itertools.count(1), {}
 
     def enter(self, function, args, kwargs):
         """The value that a Python function returns for these arguments."""
@@ -130,7 +96,7 @@ class Interpreter:
             return self.run(node.body, scope)
 
     def run_FunctionDef(self, node, scope):
-        scope[node.name] = (node, scope)
+        scope[node.name] = Function(node, scope)
 
     def run_Raise(self, node, scope):
         raise Cannot("it raises an error")
@@ -140,7 +106,7 @@ class Interpreter:
         if isinstance(node.target, ast.Subscript):
             owner, index = self.evaluate(node.target.value, scope), self.evaluate(node.target.slice, scope)
             part = change(native(owner.value[native(index)]), native(new))
-            return self.store(owner, index, part, ast.AugAssign(subscript(owner, index, self.literal), node.op, self.literal(new)))
+            return self.store(owner, index, part, ast.AugAssign(subscript(owner, index), node.op, literal(new)))
         old = self.evaluate(node.target, scope)
         result = self.operate(node.op, old, new)
         if isinstance(old, Code) and (result.value.dtype, result.value.shape) != (old.value.dtype, old.value.shape):
@@ -153,9 +119,11 @@ class Interpreter:
             scope[target.id] = self.bound(value, target.id)
         elif isinstance(target, (ast.Tuple, ast.List)):
             self.unpack(target.elts, list(self.items(value)), scope)
-        elif isinstance(target, ast.Subscript) and isinstance(owner := self.evaluate(target.value, scope), Code):
+        elif isinstance(target, ast.Subscript) and isinstance(owner := self.evaluate(target.value, scope), list):
+            owner[self.evaluate(target.slice, scope)] = value
+        elif isinstance(target, ast.Subscript) and isinstance(owner, Code):
             index = self.evaluate(target.slice, scope)
-            self.store(owner, index, native(value), ast.Assign([subscript(owner, index, self.literal)], self.literal(value), lineno=0))
+            self.store(owner, index, native(value), ast.Assign([subscript(owner, index)], literal(value), lineno=0))
         else:
             raise Cannot(f"{ast.unparse(target)} is assigned")
 
@@ -172,23 +140,28 @@ class Interpreter:
 
     def store(self, owner, index, value, node):
         """A part of an array is overwritten: by the program, and here."""
-        if not (isinstance(owner, Code) and isinstance(owner.expression, ast.Name)) or owner.expression.id not in {s.target for s in self.steps}:
-            raise Cannot("an array that came from elsewhere is changed in place")
+        self.own(owner)
         owner.value[native(index)] = value
         self.steps.append(Step(None, node, changed=owner.expression.id))
+
+    def own(self, array):
+        """Raise Cannot unless an array was made by these steps, so that it may be changed."""
+        if not isinstance(array, Code) or getattr(array.expression, "id", None) not in {step.target for step in self.steps if step.target}:
+            raise Cannot("an array that came from elsewhere is changed in place")
 
     def bound(self, value, hint):
         """A value under a name: an array whose expression is more than a name becomes a step."""
         if isinstance(value, (tuple, list)) and not static(value):
             return type(value)(self.bound(item, hint) for item in value)
-        if not isinstance(value, Code) or isinstance(value.expression, ast.Name):
+        if not isinstance(value, Code) or isinstance(value.expression, ast.Name) or value.shorter is not None:
             return value
         return self.step(value, hint)
 
     def step(self, code, hint, keep=False, note=None):
         """The array as a step with a name of its own."""
+        hint = "u" if len(hint) == 1 or hint == "gy" else hint  # x is the data's name in many programs
         target = f"?{next(self.count)}"
-        self.steps.append(Step(target, code.expression, code.value, hint, keep, note))
+        self.steps.append(Step(target, code.expression, getattr(code.value, "shape", None), hint, keep, note))
         return Code(ast.Name(target), code.value)
 
     def evaluate(self, node, scope):
@@ -208,8 +181,8 @@ class Interpreter:
         if isinstance(value, np.ndarray):
             raise Cannot(f"the array {node.id} is no argument")
         if node.id.isupper() and type(value) is float and math.isfinite(value):
-            value = Named(value)
-            value.name = node.id
+            number, value = value, Named(value)
+            value.name = self.copies.constant(node.id, number)
         return value
 
     def evaluate_Tuple(self, node, scope):
@@ -247,13 +220,13 @@ class Interpreter:
         return values
 
     def evaluate_GeneratorExp(self, node, scope):
-        return iter(self.evaluate_ListComp(node, scope))
+        return self.evaluate_ListComp(node, scope)
 
     def evaluate_SetComp(self, node, scope):
         return set(self.evaluate_ListComp(node, scope))
 
     def evaluate_Lambda(self, node, scope):
-        return node, scope
+        return Function(node, scope)
 
     def evaluate_Slice(self, node, scope):
         return slice(*(None if part is None else self.evaluate(part, scope) for part in (node.lower, node.upper, node.step)))
@@ -283,10 +256,10 @@ class Interpreter:
     def operate(self, op, *values):
         """An operator on values and Codes."""
         if not any(isinstance(value, Code) for value in values):
-            return OPERATED[type(op)](*map(plain, values))
+            return OPERATED[type(op)](*map(native, values))
         if isinstance(op, ast.Not):
             self.truth(values[0])
-        node = ast.BinOp(self.literal(values[0]), op, self.literal(values[-1])) if len(values) == 2 else ast.UnaryOp(op, self.literal(values[0]))
+        node = ast.BinOp(literal(values[0]), op, literal(values[-1])) if len(values) == 2 else ast.UnaryOp(op, literal(values[0]))
         return Code(node, OPERATED[type(op)](*map(native, values)))
 
     def evaluate_Compare(self, node, scope):
@@ -296,7 +269,7 @@ class Interpreter:
             return all(COMPARED[type(op)](*pair) for op, pair in zip(node.ops, itertools.pairwise(values), strict=True))
         if len(node.ops) > 1:
             raise Cannot("a chain of comparisons of arrays")
-        return Code(ast.Compare(self.literal(values[0]), node.ops, [self.literal(values[1])]), COMPARED[type(node.ops[0])](*map(native, values)))
+        return Code(ast.Compare(literal(values[0]), node.ops, [literal(values[1])]), COMPARED[type(node.ops[0])](*map(native, values)))
 
     def evaluate_Attribute(self, node, scope):
         owner = self.evaluate(node.value, scope)
@@ -314,7 +287,7 @@ class Interpreter:
         """owner[index]."""
         if not isinstance(owner, Code):
             return owner[index]
-        return Code(subscript(owner, index, self.literal), owner.value[native(index)])
+        return Code(subscript(owner, index), owner.value[native(index)])
 
     def evaluate_Call(self, node, scope):
         function, args = self.evaluate(node.func, scope), self.listed(node.args, scope)
@@ -323,116 +296,3 @@ class Interpreter:
             value = self.evaluate(keyword.value, scope)
             kwargs |= value if keyword.arg is None else {keyword.arg: value}
         return self.call(function, args, kwargs)
-
-    def call(self, function, args, kwargs):
-        """A function, a method, a primitive or a class called with values and Codes."""
-        if isinstance(function, Method):
-            return self.call_method(*function, args, kwargs)
-        if function is array_module:
-            return np
-        if function is raw:
-            return args[0]
-        if isinstance(function, tuple) and isinstance(function[0], (ast.Lambda, ast.FunctionDef)):
-            node, scope = function
-            scope = scope.new_child({a.arg: self.bound(v, a.arg) for a, v in zip(node.args.args, args, strict=True)})
-            return self.body(node, scope)
-        if function in QUESTIONS:
-            return function(*map(native, args), **kwargs)
-        if function in CONTAINERS:
-            return function(*args, **kwargs)
-        if function is map:
-            return [self.call(args[0], turn, {}) for turn in zip(*map(self.items, args[1:]), strict=False)]
-        if static((args, kwargs)) and not static(result := self.known(function, args, kwargs)):
-            return self.call_numpy(function, args, kwargs) if from_numpy(function) else self.call_named(function, args, kwargs)
-        if static((args, kwargs)):
-            return result
-        if function is builtins.sum:
-            parts = [kwargs.get("start", 0), *self.items(args[0])]
-            return functools_reduce(lambda a, b: self.operate(ast.Add(), a, b), parts)
-        if from_numpy(function):
-            return self.call_numpy(function, args, kwargs)
-        return self.call_named(function, args, kwargs)
-
-    def known(self, function, args, kwargs):
-        """The result for arguments that are no arrays of the program; an array in it is one that the program has to make."""
-        args, kwargs = native(args), native(kwargs)
-        return function(*args, **kwargs)
-
-    def call_method(self, owner, name, args, kwargs):
-        """A method of an array."""
-        value = getattr(owner.value, name)(*native(args), **native(kwargs))
-        if not isinstance(value, (np.ndarray, np.generic)):
-            raise Cannot(f".{name}() is no array")
-        same = name == "reshape" and value.shape == owner.value.shape
-        return owner if same else Code(self.written(ast.Attribute(owner.expression, name), args, kwargs), value)
-
-    def call_numpy(self, function, args, kwargs):
-        """A function of NumPy."""
-        if function is np.broadcast_to and args[0].value.shape == args[1]:
-            return args[0]
-        if isinstance(getattr(function, "__self__", None), np.ufunc) and function.__name__ == "at":
-            function(*native(args))
-            return self.steps.append(Step(None, ast.Expr(self.written(dotted(function), args, kwargs)), changed=args[0].expression.id))
-        if "out" in kwargs and kwargs["out"] is not None:
-            raise Cannot("a result is written in place")
-        value = function(*native(args), **native(kwargs))
-        if not isinstance(value, (np.ndarray, np.generic)):
-            raise Cannot(f"np.{function.__name__} gives no array")
-        return Code(self.written(dotted(function), args, kwargs), value)
-
-    def written(self, function, args, kwargs):
-        """The expression of a call."""
-        return ast.Call(function, [self.literal(arg) for arg in args], [ast.keyword(name, self.literal(value)) for name, value in kwargs.items()])
-
-    def call_named(self, function, args, kwargs, first=False):
-        """A primitive or a Python function: its code in line, or a call of a copy where that is long.
-
-        first: it is the operation itself, not one that another calls.
-        """
-        code = function.forward if isinstance(function, Primitive) else function
-        outer, cost = (self.steps, self.cost), 0
-        self.steps, self.cost = [], 0
-        try:
-            if isinstance(function, type):
-                raise Cannot(f"{function.__name__} is a class")
-            if isinstance(function, types.MethodType):
-                code, args = function.__func__, [function.__self__, *args]
-            result = self.enter(code, args, kwargs)
-            cost = self.cost + len(self.steps) + len(ast.unparse(self.literal(result))) // WIDTH
-        except (Cannot, OSError, TypeError) as error:
-            cost, reason = math.inf, error
-        (self.steps, self.cost), steps = outer, self.steps
-        if cost > MOST:
-            self.cost += cost  # so the function around it is too long as well
-            if isinstance(function, types.MethodType) or not isinstance(function, (Primitive, types.FunctionType)):
-                raise Cannot(f"{getattr(function, '__qualname__', function)} is no function that can be copied")
-            return self.call_copy(function, args, kwargs)
-        self.steps += steps
-        simple = first or not isinstance(result, Code) or sum(isinstance(n, (ast.Call, ast.BinOp)) for n in ast.walk(result.expression)) <= 2
-        if simple:
-            return result
-        inputs = [arg.expression.id for arg in args if isinstance(arg, Code) and isinstance(arg.expression, ast.Name)]
-        hint = "_".join([code.__name__, *(name for name in inputs if not name.startswith("?"))])
-        return self.step(result, hint, keep=True, note=function if isinstance(function, Primitive) else None)
-
-    def call_copy(self, function, args, kwargs):
-        """The call of a function whose definition the program has a copy of."""
-        if isinstance(function, Primitive):
-            kwargs = {name: value for name, value in kwargs.items() if not same(value, function.attributes.get(name, inspect.Parameter.empty))}
-        with np.errstate(**self.silent):
-            value = function(*native(args), **native(kwargs))
-        code = Code(self.written(ast.Name(self.helpers.name(function)), args, kwargs), value)
-        if isinstance(value, (tuple, list)):
-            code = self.step(code, getattr(function, "__name__", "parts"))
-            return [Code(ast.Subscript(code.expression, ast.Constant(i)), part) for i, part in enumerate(value)]
-        if not isinstance(value, (np.ndarray, np.generic)):
-            raise Cannot(f"{function.__name__} gives no array")
-        return code
-
-    def literal(self, value):
-        """The expression of a value."""
-        if isinstance(value, Code):
-            return value.expression
-        if isinstance(value, Named):
-            return ast.Name(self.helpers.constant(value.name, float(value)))
-        return written_out(value, self.literal)
