@@ -62,7 +62,7 @@ def test_the_page_needs_no_network_and_no_script(vae):
     assert not re.search(r"https?://|\burl\(|@import", source)
     assert not {"script", "link", "iframe", "object"} & {tag for tag, _ in page.tags}
     for _, attributes in page.tags:
-        assert "href" not in attributes
+        assert attributes.get("href") in (None, "microscope.html")
         assert attributes.get("src", "data:").startswith("data:")
         assert not [name for name in attributes if name.startswith("on")]
     (policy,) = [meta["content"] for meta in page.all("meta") if meta.get("http-equiv")]
@@ -83,7 +83,16 @@ def test_every_image_has_words_and_a_size_and_is_the_file_in_figures(vae):
         assert len(image["alt"]) > 20
         assert 0 < int(image["width"]) <= 800
         assert base64.b64decode(image["src"].split(",")[1]) == (folder / "figures" / f"{name}.png").read_bytes()
-    assert sorted(p.name for p in folder.iterdir()) == ["figures", "report.html"]
+    assert sorted(p.name for p in folder.iterdir()) == ["figures", "microscope.html", "report.html"]
+
+
+def test_the_page_leads_to_one_training_step_line_by_line(vae):
+    source, _, folder = vae
+    assert 'href="microscope.html"' in source
+    step = (folder / "microscope.html").read_text()
+    assert "One training step: Variational autoencoder on" in step
+    for line in ("z = q.rsample(noise)", "kl = kl_divergence(q, prior).mean()"):
+        assert line.split(" = ")[1].split("(")[0] in re.sub(r"<[^>]+>", "", step)
 
 
 def test_the_command_is_shown_as_it_was_typed_and_not_run(vae):

@@ -83,7 +83,7 @@ class Line:
 
     turn: how often the same lines had led to it before, in a loop.  written: the expressions of its inputs in the source.
     cotangent: the gradient of the loss with respect to the result, None where the backward pass did not come; by_term: what of it
-    comes from each term of the loss.  consumers: numbers of the lines whose gradients add up to it.
+    comes from each term of the loss.  consumers: numbers of the lines whose gradients add up to it.  weight: of a term in the loss.
     """
 
     number: int
@@ -100,6 +100,7 @@ class Line:
     gradients: list = field(default_factory=list)
     consumers: list = field(default_factory=list)
     by_term: dict = field(default_factory=dict)
+    weight: np.ndarray | None = None
 
     @functools.cached_property
     def text(self):

@@ -7,27 +7,35 @@ A record is a dict of lists, dicts, texts and numbers, and JSON can hold all of 
     loss          {"name", "value"}
     terms         [{"name", "node", "value"}]: what the loss adds up; the values' sum is the loss, constants left out
     functions     [{"file", "name", "first", "lines"}]: the source that a reader sees, in the order in which it ran
+    dimensions    [{"node", "name", "values"}]: what each latent dimension adds to the loss through a closed-form KL divergence
     nodes         the operations in their order, see `node_of`; of a loop of many turns the first ones and the last
     folded        how many operations were left out for it
     leaves        [{"name", "kind", "value", "gradient", "terms", "nodes"}]: parameters and other leaves, their gradients by term
     checks        [{"what", "passed", "text"}]: what holds for the whole trace
+    draws         how often the noise was drawn again for the `spread` of the gradients; 0 where there is no noise
+
+Numbers have six significant digits; None stands for what is no finite number.
 """
 
 import base64
 import linecache
+import math
 import os
 
 import numpy as np
 
 from tinyae.backend import to_numpy
 from tinyae.microscope import replay
-from tinyae.microscope.expand import can_expand, expand
+from tinyae.microscope.equations import rule_equation, value_equation
+from tinyae.microscope.expand import can_expand, expand, is_large
 from tinyae.microscope.lines import norm
 from tinyae.microscope.terms import contribution
+from tinyae.ops.variational import kl_normal_normal, kl_standard_normal
 
 FORMAT = "tinyae trace 1"
 TURNS = 2, 1  # of a longer loop, how many turns are kept at its beginning and at its end
 BINS, ROWS, COLUMNS = 16, 16, 48  # of a histogram, and at most so many of a picture
+ENTRIES = 64  # an array of no more is shown in numbers too
 
 
 def record_of(trace, *, title="", seed=None, image_shape=None, draws=200, checks=True):
@@ -47,12 +55,37 @@ def record_of(trace, *, title="", seed=None, image_shape=None, draws=200, checks
         "dtype": str(trace.loss.dtype),
         "loss": {"name": root.name or "loss", "value": trace.loss.item()},
         "terms": [{"name": name, "node": line.number, "value": contribution(line)} for name, line in trace.terms.items()],
+        "dimensions": dimensions_of(trace),
         "functions": functions.found,
         "nodes": nodes,
         "folded": len(trace.lines) - len(kept),
         "leaves": [leaf_of(trace, name, leaf, image_shape) for name, leaf in trace.leaves.values()],
+        "draws": draws if spread else 0,
     }
-    return found | {"checks": whole_checks(found)}
+    return tidy(found | {"checks": whole_checks(found)})
+
+
+def tidy(found):
+    """The same with floats of six significant digits, and None for those that are not finite."""
+    if isinstance(found, dict):
+        return {name: tidy(value) for name, value in found.items()}
+    if isinstance(found, list):
+        return [tidy(value) for value in found]
+    if isinstance(found, float):
+        return float(f"{found:.6g}") if math.isfinite(found) else None
+    return found
+
+
+def dimensions_of(trace):
+    """Of each KL divergence of `ops`, what its latent dimensions add to the loss, one by one."""
+    found = []
+    for line in trace.lines:
+        if line.primitive in (kl_standard_normal, kl_normal_normal) and line.cotangent is not None:
+            values = np.broadcast_arrays(*(np.asarray(to_numpy(argument.value), np.float64) for argument in line.arguments))
+            weights = np.asarray(to_numpy(line.cotangent), np.float64)
+            parts = [(weights * line.primitive.forward(*(value[..., [j]] for value in values))).sum() for j in range(values[0].shape[-1])]
+            found.append({"node": line.number, "name": line.label, "values": [float(part) for part in parts]})
+    return found
 
 
 def unfolded(trace):
@@ -89,9 +122,10 @@ class Functions:
 def node_of(trace, line, functions, image_shape, spread, checks):
     """An operation.  Its line is that of the reader's own code, or of a model's; `path` the lines from there to the operation.
 
-    inputs: of each its text, role in the operation, kind, and the node that made it.  rules: of each gradient that it gives the formula in
-    the names of the line, what it gives to whom, and the proof.  from: the nodes that its own gradient comes from, and their shares.
-    inside: the operations of the composed twin of a fused one.
+    inputs: of each its text, role in the operation, kind, and the node that made it.  equation: its value as LaTeX, or None.
+    rules: of each gradient that it gives the formula in the names of the line, as text and as LaTeX (both sides; the right one is None
+    where it is no single expression), what it gives to whom, and the proof.  from: the nodes that its own gradient comes from, and their
+    shares.  inside: the operations of the composed twin of a fused one.
     """
     home = line.home
     proof = replay.check(trace, line) if checks and line.cotangent is not None else None
@@ -106,6 +140,7 @@ def node_of(trace, line, functions, image_shape, spread, checks):
         "turn": line.turn,
         "name": line.label,
         "text": line.text,
+        "equation": value_equation(line),
         "about": (line.primitive.__doc__ or "").strip().partition("\n")[0],
         "inputs": [
             {"text": a.text, "role": a.role, "kind": a.kind, "node": a.line, "shape": list(a.shape), "noise": a.is_noise} for a in line.arguments
@@ -121,8 +156,8 @@ def node_of(trace, line, functions, image_shape, spread, checks):
         "spread": spread_of(spread.get(line.number)),
         "inside": [],
     }
-    if can_expand(line):
-        twin, inside = expand(line), Functions()
+    if can_expand(line) and not is_large(line):
+        twin, inside = expand(line, compare=False), Functions()  # a wrong rule is what a reader may have come to see
         found["inside"] = [node_of(twin, one, inside, image_shape, {}, False) for one in twin.lines]
     return found
 
@@ -141,7 +176,7 @@ def notes_of(line):
         found.append("stochastic: its noise is an input, a constant for the gradient")
     if line.primitive.surrogate:
         found.append("surrogate: its gradient is not the derivative, on purpose")
-    if line.primitive.kinks:
+    elif line.primitive.kinks:
         found.append(f"kink at {line.primitive.kinks}")
     return found
 
@@ -150,7 +185,8 @@ def rule_of(gradient, checks):
     """What a rule gave an input: the formula, the value, and the proof."""
     proof = next(one for one in replay.check_rules(gradient.line) if one.at is gradient.argument) if checks else None
     argument = gradient.argument
-    found = {"input": gradient.position, "text": gradient.rule, "norm": gradient.norm, "shape": list(gradient.shape), "summed": list(gradient.summed)}
+    found = {"input": gradient.position, "text": gradient.rule, "equation": list(rule_equation(gradient))}
+    found |= {"norm": gradient.norm, "shape": list(gradient.shape), "summed": list(gradient.summed)}
     return found | {"to": argument.line or argument.text, "check": None if proof is None else proof_of(proof)}
 
 
@@ -191,16 +227,21 @@ def leaf_of(trace, name, leaf, image_shape):
 
 
 def array_of(array, image_shape=None):
-    """An array as statistics, a histogram of BINS equal bins from min to max, and a picture.  Infinite and NaN entries are counted apart."""
+    """An array as statistics, a histogram of BINS equal bins from min to max, a picture, and if it has few entries these one by one.
+
+    Infinite and NaN entries are counted apart.
+    """
     array = np.asarray(to_numpy(array))
     whole = array.astype(np.float64)
     finite = whole[np.isfinite(whole)]
     found = {"shape": list(array.shape), "dtype": str(array.dtype), "norm": norm(whole) if len(finite) == whole.size else None}
+    found["entries"] = whole.ravel().tolist() if whole.size <= ENTRIES else None
     found |= {"nan": int(np.isnan(whole).sum()), "infinite": int(np.isinf(whole).sum()), "zeros": float((whole == 0).mean()) if whole.size else 0.0}
     if not finite.size:
         return found | {"mean": None, "deviation": None, "min": None, "max": None, "histogram": [], "picture": None}
     low, high = float(finite.min()), float(finite.max())
-    histogram = np.histogram(finite, BINS, (low, high))[0].tolist() if high > low else [int(finite.size)]
+    apart = high - low > 1e-12 * max(abs(low), abs(high))  # or no float lies between two bins
+    histogram = np.histogram(finite, BINS, (low, high))[0].tolist() if apart else [int(finite.size)]
     found |= {"mean": float(finite.mean()), "deviation": float(finite.std()), "min": low, "max": high, "histogram": histogram}
     return found | {"picture": picture_of(whole, image_shape) if whole.size > 1 else None}
 
@@ -243,7 +284,8 @@ def whole_checks(record):
         passed = abs(total - loss) <= 1e-4 * (1 + abs(loss))
         found.append({"what": f"{names} = {record['loss']['name']}", "passed": passed, "text": f"{total:.6g} and {loss:.6g}"})
     if proofs := [proof for proof in proofs if proof is not None]:
-        wrong = sum(proof["verdict"] == "wrong" for proof in proofs)
-        text = f"{len(proofs) - wrong} of {len(proofs)} gradients agree with finite differences"
-        found.append({"what": "gradients", "passed": not wrong, "text": text})
+        verdicts = [proof["verdict"] for proof in proofs]
+        others = [f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts) if verdict != "right"]
+        text = f"{verdicts.count('right')} of {len(proofs)} gradients agree with finite differences{'; ' * bool(others)}{', '.join(others)}"
+        found.append({"what": "gradients", "passed": not {"wrong", "not finite"} & {*verdicts}, "text": text})
     return found

@@ -4,6 +4,7 @@ import numpy as np
 
 from tinyae.autograd import Tensor
 from tinyae.autograd.graph import backward_steps
+from tinyae.backend import to_numpy
 
 SUMS = {"add", "subtract"}
 PASSED = {"mean", "sum", "negative", "reshape", "multiply", "divide"}  # on the way from the loss to its sum, one input of which is no constant
@@ -12,18 +13,25 @@ PASSED = {"mean", "sum", "negative", "reshape", "multiply", "divide"}  # on the 
 def terms_of(trace, loss):
     """name -> the Line that computes a term: the inputs of the last sum before the loss, of `a + b + c` all three.
 
+    Each gets its weight, the gradient that the sum gave it; what a term gets from another term that it is used in is that term's.
     A loss that is no sum has one term, itself.
     """
-    line = trace.line_of(loss)
-    while line is not None and line.primitive.name in PASSED and (inner := computed(trace, line)) and len(inner) == 1:
+    line = root = trace.line_of(loss)
+    if root is None:
+        return {}
+    while line.primitive.name in PASSED | SUMS and len(inner := computed(trace, line)) == 1:
         (line,) = inner
-    if line is None or line.primitive.name not in SUMS or len(computed(trace, line)) < 2:
-        line = trace.line_of(loss)
-        return {} if line is None else {line.name or "loss": line}
-    found = {}
-    for term in addends(trace, line):
+    if line.primitive.name not in SUMS or len(computed(trace, line)) < 2:
+        root.weight = root.cotangent
+        return {root.name or "loss": root}
+    found, weights = {}, {}
+    for term, weight in addends(trace, line):
+        weights[term.number] = weights.get(term.number, 0.0) + weight  # `a + a` is one term
+    for number, weight in weights.items():
+        term = trace.lines[number - 1]
+        term.weight = weight
         name = term.name or short(term.text)
-        found[name if name not in found else f"{name} ({term.number})"] = term
+        found[name if name not in found else f"{name} ({number})"] = term
     return found
 
 
@@ -33,12 +41,14 @@ def computed(trace, line):
 
 
 def addends(trace, line):
-    """The lines that a sum adds; a sum within it that has no name of its own is opened too."""
-    for part in computed(trace, line):
-        if part.primitive.name in SUMS and part.name is None and len(computed(trace, part)) > 1:
-            yield from addends(trace, part)
-        else:
-            yield part
+    """(term, weight) of the lines that a sum adds; a sum within it that nothing else uses and that has no name is opened too."""
+    for gradient in line.gradients:
+        if gradient.argument.kind == "line":
+            part = trace.lines[gradient.argument.line - 1]
+            if part.primitive.name in SUMS and part.name is None and part.consumers == [line.number] and len(computed(trace, part)) > 1:
+                yield from addends(trace, part)
+            else:
+                yield part, gradient.value
 
 
 def short(text):
@@ -55,7 +65,7 @@ def split(trace, loss):
     for name, term in trace.terms.items():
         for line in trace.lines:
             line.by_term.pop(name, None)
-        for node, gy, gradients in backward_steps(term.value, term.cotangent, retain_graph=True):
+        for node, gy, gradients in backward_steps(term.value, term.weight, retain_graph=True):
             if (line := trace.line_of(node)) is not None:
                 line.by_term[name] = gy
             for parent, gradient in gradients:
@@ -64,11 +74,18 @@ def split(trace, loss):
                     parts[name] = parts[name] + gradient if name in parts else gradient
     for line in trace.lines:
         if line.by_term:
-            total = sum(line.by_term.values())
-            scale = max(np.abs(part).max(initial=0) for part in line.by_term.values())
-            assert np.allclose(total, line.cotangent, rtol=0, atol=1e-5 * scale), f"line {line.number}: the terms do not add up to the gradient"
+            assert add_up(line), f"line {line.number}: the terms do not add up to the gradient"
+
+
+def add_up(line):
+    """Whether what the terms contribute is the gradient of a line, up to rounding; of numbers that are finite, and may be next to nothing."""
+    parts = [np.asarray(to_numpy(part)) for part in line.by_term.values()]
+    total, whole = sum(parts), np.asarray(to_numpy(line.cotangent))
+    finite = np.isfinite(total) & np.isfinite(whole)
+    scale = max(np.abs(part[finite]).max(initial=0) for part in parts)
+    return bool((np.abs(total - whole)[finite] <= 1e-5 * scale + np.finfo(whole.dtype).tiny).all())
 
 
 def contribution(term):
     """What a term adds to the loss, a number: its entries times their weights."""
-    return float((np.asarray(term.value.numpy(), np.float64) * np.asarray(term.cotangent, np.float64)).sum())
+    return float((np.asarray(term.value.numpy(), np.float64) * np.asarray(to_numpy(term.weight), np.float64)).sum())

@@ -4,8 +4,9 @@ import os
 import re
 import textwrap
 
+from tinyae.autograd import Tensor
 from tinyae.microscope.lines import norm
-from tinyae.microscope.trace import record
+from tinyae.microscope.target import model_target, wrapped
 
 WORDS = {
     "spread": "g, repeated to this shape along the axis that was reduced (all, if none is given)",
@@ -135,24 +136,14 @@ def _parameters(trace):
         yield f"{row[0]:<{first}}  {row[1]:<{second}}  {row[2]:>{third}}  {row[3]:>{fourth}}"
 
 
-def microscope_model(name, seed=0, batch=4, latent=2, hidden=(16,), activation="tanh", width=110):
-    """One training step of a small model, "vae" or "autoencoder", on digits binarised at 0.5, as text.
+def microscope_model(name, seed=0, width=110, **sizes):
+    """One training step of a small model on digits as text; sizes: see `target.model_target`."""
+    return told(model_target(name, seed, **sizes), width)
 
-    Raises ArgumentError for an unknown model, a size that is no whole number, or an unknown activation.
-    """
-    from tinyae import backend, data, models
 
-    rng = backend.rng(seed)
-    digits = data.load("digits", split="train").binarise("threshold")
-    settings = {"features": digits.features, "latent": latent, "hidden": hidden, "activation": activation}
-    model = models.build({"model": name} | settings, rng.stream("weights"))
-    x = next(iter(digits.batches(batch, rng=rng.stream("batches"))))
-    noise = {"rng": rng.stream("noise")} if hasattr(model, "draw_noise") else {}
-    with record(model) as trace:
-        terms = model.loss(x, **noise)
-    trace.backward(terms.loss)
-    described = ", ".join(f"{key}={value!r}" for key, value in model.config.items() if key != "model" and value not in (None, ()))
-    heading = textwrap.fill(f"One training step of {type(model).__name__}({described}).", width)
-    heading += f"\nSeed {seed}; a batch of {len(x)} training digits, each pixel 1 where the grey value is above 0.5."
-    units = "nats per example" if name == "vae" else "squared error, summed over features (mse: per feature)"
-    return to_text(trace, width, terms._asdict(), heading, f"{units}, mean over the batch")
+def told(target, width=110, found=None):
+    """A Target as text; found: its Trace, if there is one already."""
+    found = target.trace() if found is None else found
+    result = found.result._asdict() if hasattr(found.result, "_asdict") else found.result
+    terms = {name: term for name, term in result.items() if isinstance(term, Tensor) and term.size == 1} if isinstance(result, dict) else {}
+    return to_text(found, width, terms, wrapped(target.heading, width), target.units)

@@ -4,10 +4,10 @@ Parentheses come from precedence alone, so what is printed means what is compute
 """
 
 import ast
-import copy
 import re
 
 from tinyae.formula import substitute
+from tinyae.microscope.names import rewrite
 from tinyae.microscope.rewriting import Deviations, chain, factors, product
 
 # How tightly a piece of LaTeX holds together, loosest first.  BIG is a sum sign or a prefix such as log, SLASH is a / b on one line.
@@ -51,7 +51,7 @@ AXES = {"-1": "j", "0": "n", "None": ""}  # the index of a sum over the last axi
 
 def to_latex(expression):
     """The LaTeX of a formula: an ast expression over our operations, or an assignment in index notation, as `primitive.formula` gives."""
-    return _Typesetter().set(Deviations().visit(copy.deepcopy(expression)))[0]
+    return _Typesetter().set(Deviations().visit(rewrite(expression, {})))[0]
 
 
 def value_equation(primitive):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tinyae.figures import binarisation_of, by, pictures_of, png, things
 from tinyae.report.derivations import derivations
+from tinyae.report.step import write_step
 from tinyae.report.templates import template
 from tinyae.training.files import write_atomic
 from tinyae.training.monitor import ACTIVE
@@ -21,7 +22,7 @@ PIXELS_PER_INCH = 100  # at which the figures' smallest print is still readable
 
 
 def write_report(folder, *, model, rows, train, test, config, metrics):
-    """Draw `folder`/figures/NAME.png and write `folder`/report.html; each file is whole or absent.
+    """Draw `folder`/figures/NAME.png and write `folder`/microscope.html and report.html; each file is whole or absent.
 
     rows: the history, a dict for each epoch.  train, test: Datasets.  config: the settings, `command` among them.
     metrics: the content of metrics.json, also "interrupted", "stopped" (early), and "warnings", sentences.  Returns the path of the page.
@@ -33,6 +34,7 @@ def write_report(folder, *, model, rows, train, test, config, metrics):
         data = png(picture.figure)
         write_atomic(folder / "figures" / f"{picture.name}.png", data)
         figures.append(_figure(picture, data))
+    write_step(folder, model=model, test=test, seed=metrics.get("seed", 0), title=f"One training step: {_kind(model)} on {test.name}")
     path = folder / "report.html"
     page = render(model=model, rows=rows, train=train, test=test, config=config, metrics=metrics, figures=figures)
     write_atomic(path, page)

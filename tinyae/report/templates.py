@@ -1,28 +1,13 @@
-"""The pages' templates: everything is escaped unless it is marked as safe, and a name that is missing is an error."""
+"""The templates of this room, and the equations in them."""
 
 from pathlib import Path
 
-import jinja2
-from markupsafe import Markup
+from tinyae.microscope import templates
+from tinyae.microscope.templates import mathml, mathml_in_pieces
 
-from tinyae.microscope.mathml import to_mathml, to_pieces
+__all__ = ["mathml", "mathml_in_pieces", "template"]
 
 
 def template(name):
     """A template of this room."""
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    return environment.get_template(name)
-
-
-def mathml(latex):
-    """An equation as MathML, marked as safe: it is made of our own code alone."""
-    return Markup(to_mathml(latex, display=True))
-
-
-def mathml_in_pieces(latex):
-    """A long equation as one `term` after another, marked as safe: a line ends between terms or, in a term too long for it, between factors."""
-    terms = to_pieces(latex)
-    if len(terms) == 1:
-        return Markup(terms[0][0])
-    return Markup("<wbr>".join(f'<span class="term">{"<wbr>".join(term)}</span>' for term in terms))
+    return templates.template(Path(__file__).parent / name)
