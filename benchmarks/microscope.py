@@ -97,7 +97,8 @@ def main():
             lines.append(line)
         lines.append("")
     if arguments.write:
-        head = "# What the microscope costs\n\nMade by `OPENBLAS_NUM_THREADS=1 python benchmarks/microscope.py --write`; one core, a batch of 4 in the pages.\n\n"
+        made = "Made by `OPENBLAS_NUM_THREADS=1 python benchmarks/microscope.py --write`; one core, a batch of 4 in the pages."
+        head = f"# What the microscope costs\n\n{made}\n\n"
         TABLE.write_text(head + "\n".join(lines))
 
 

@@ -276,13 +276,15 @@ def test_settings_outside_their_range_are_refused(arguments, capsys):
     assert stopped.value.code == 2
 
 
-def test_without_hypothesis_one_line_says_what_to_install(monkeypatch, capsys):
+def test_without_hypothesis_one_line_says_what_to_install(monkeypatch, capsys, tmp_path):
     for name in [name for name in sys.modules if name.startswith(("hypothesis", "tinyae.checks.strategies"))]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr(ta.checks, "strategies", raising=False)
     monkeypatch.setitem(sys.modules, "hypothesis", None)
-    assert main(["check", "exp"]) == 2
-    assert 'Hypothesis, which is not installed. (remedy: pip install "tinyae[checks]")' in capsys.readouterr().err
+    (tmp_path / "mine.py").write_text("def f(x):\n    return x * x\n")
+    for name in ("exp", f"{tmp_path / 'mine.py'}::f"):
+        assert main(["check", name]) == 2
+        assert 'Hypothesis, which is not installed. (remedy: pip install "tinyae[checks]")' in capsys.readouterr().err
 
 
 def test_ctrl_c_is_exit_code_130(monkeypatch, capsys):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import tinyae as ta
-from tinyae.cli import main
+from tinyae.cli import main, train
 from tinyae.training import files
 
 
@@ -42,10 +42,108 @@ def test_a_run_that_ctrl_c_stopped_is_resumed_to_the_same_bits():
 
 def test_resume_begins_where_there_is_nothing_yet_and_refuses_other_settings(capsys):
     assert main(["train", "autoencoder", "--epochs", "1", "--resume"]) == 0
+    assert capsys.readouterr().out.startswith("nothing to resume in runs/autoencoder-digits-1: a new run begins\n")
     assert main(["train", "autoencoder", "--resume", "--lr", "0.5", "--hidden", "9"]) == 2
     assert "begun with other settings. (expected: hidden [128], lr 0.001; got: hidden [9], lr 0.5" in capsys.readouterr().err
     assert main(["train", "autoencoder", "--out", "runs/autoencoder-digits-1", "--epochs", "1"]) == 2
     assert "go on with it: --resume" in capsys.readouterr().err
+
+
+def config(folder="run"):
+    return json.loads(pathlib.Path(folder, "config.json").read_text())
+
+
+def metrics(folder="run"):
+    return json.loads(pathlib.Path(folder, "metrics.json").read_text())
+
+
+def test_a_finished_run_that_is_given_more_epochs_says_so_everywhere(capsys):
+    assert main(["train", "vae", "--epochs", "2", "--hidden", "16", "--out", "run"]) == 0
+    first = metrics()["wall_seconds"]
+    assert main(["train", "vae", "--resume", "--out", "run", "--epochs", "3"]) == 0
+    command = "tinyae train vae --hidden 16 --out run --epochs 3"
+    assert (config()["epochs"], config()["command"], metrics()["epochs"]) == (3, command, 3)
+    assert command in pathlib.Path("run/report.html").read_text()
+    assert metrics()["wall_seconds"] > first  # of both sessions
+    assert len(ta.training.Run.open("run").data("test")) == 397
+    assert main(["train", "vae", "--resume", "--out", "run", "--epochs", "2"]) == 0
+    assert config()["epochs"] == 3
+    assert main([*command.split()[1:6], "again", "--epochs", "3"]) == 0
+    assert all((a == b).all() for a, b in zip(weights("run"), weights("again"), strict=True))
+
+
+def test_a_finished_run_is_not_measured_again(capsys, monkeypatch):
+    assert main(["train", "vae", "--epochs", "2", "--hidden", "16", "--out", "run"]) == 0
+    before = {path: path.stat().st_mtime_ns for path in pathlib.Path("run").rglob("*")}
+    capsys.readouterr()
+    assert main(["train", "vae", "--resume", "--out", "run"]) == 0
+    out, err = capsys.readouterr()
+    assert (out, err) == ("all 2 epochs are done; --epochs for more\nreport: run/report.html\n", "")
+    assert {path: path.stat().st_mtime_ns for path in pathlib.Path("run").rglob("*")} == before
+    pathlib.Path("run/report.html").unlink()  # as Ctrl-C leaves it
+    assert main(["train", "vae", "--resume", "--out", "run"]) == 0
+    assert capsys.readouterr().err == "measuring the model, and drawing the report ...\n"
+    assert pathlib.Path("run/report.html").exists()
+
+
+def test_the_wall_time_is_that_of_all_sessions():
+    assert main(["train", "vae", "--epochs", "2", "--hidden", "16", "--out", "run"]) == 0
+    found = metrics()
+    ta.training.Run.open("run").write_metrics(found | {"wall_seconds": 1000.0, "interrupted": True})
+    assert main(["train", "vae", "--resume", "--out", "run"]) == 0
+    assert metrics()["wall_seconds"] > 1000
+    pathlib.Path("run/metrics.json").unlink()  # killed before it was written: what the checkpoint knows
+    arrays, metadata = files.read_tensors("run/checkpoint.safetensors")
+    metadata["state"]["seconds"] = 500.0
+    files.write_tensors("run/checkpoint.safetensors", arrays, metadata)
+    assert main(["train", "vae", "--resume", "--out", "run"]) == 0
+    assert metrics()["wall_seconds"] > 500
+
+
+def test_a_second_ctrl_c_says_how_to_go_on(capsys, monkeypatch):
+    def interrupted(model, data, test, s, run, resume):
+        run.checkpoint.write_bytes(b"") if resume else None
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "fit", interrupted)
+    assert main(["train", "vae", "--out", "run"]) == 130
+    assert not pathlib.Path("run").exists()
+    assert main(["train", "vae", "--out", "run", "--resume"]) == 130
+    assert "go on from the last checkpoint with: tinyae train vae --out run --resume" in capsys.readouterr().out
+
+
+def test_early_stopping_says_what_was_kept(capsys):
+    given = ["train", "vae", "--data", "linear-gaussian", "--hidden", "--variance", "0.25", "--batch", "1000", "--lr", "0.2"]
+    assert main([*given, "--patience", "1", "--epochs", "200", "--out", "run"]) == 0
+    out, err = capsys.readouterr()
+    history = files.read_tensors("run/checkpoint.safetensors")[1]["state"]["history"]
+    best = min(history, key=lambda row: row["validation_negative_elbo"])
+    assert len(history) == best["epoch"] + 1 < 200
+    assert f"stopped after epoch {len(history)}: no better since epoch {best['epoch']}\n" in err
+    assert f"validation  negative_elbo {history[0]['validation_negative_elbo']:.4g}" in err.splitlines()[0]
+    assert f"validation split: negative_elbo {best['validation_negative_elbo']:.4g} after epoch {best['epoch']}, the best there" in out
+    assert main(["train", "vae", "--resume", "--out", "run", "--epochs", "300"]) == 0
+    assert capsys.readouterr().out.startswith(f"stopped early after {len(history)} epochs, by --patience: nothing is left to do")
+
+
+def test_the_advice_on_the_variance_names_a_smaller_one(capsys):
+    for variance, smaller in (("0.5", "0.05"), ("0.02", "0.002")):
+        given = ["--data", "gaussian-ring", "--lr", "1e-9", "--variance", variance]
+        assert main(["train", "vae", *given, "--epochs", "1", "--out", variance]) == 0
+        assert f"the points hardly depend on z; a smaller variance, --variance {smaller} say" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("side", "epochs", "expected"), [(8, 1, (100, 28)), (8, 600, (100, 28)), (64, 1, (3, 1)), (64, 600, (100, 28))])
+def test_measuring_takes_no_more_examples_than_training_did_but_digits_are_always_measured_well(side, epochs, expected):
+    history = ta.training.History()
+    history.rows = [{}] * epochs
+    sizes, drawn = {"train": 1400, "test": 397}, []
+    train_part, test = (ta.data.Dataset("x", split, np.zeros((n, side**2), np.uint8), np.zeros(n), (side, side), 1) for split, n in sizes.items())
+    s = {"model": "vae", "seed": 0, "likelihood": "bernoulli", "binarisation": "grey", "backend": "numpy"}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ta.evaluation, "evaluate", lambda model, part, rng, draws: drawn.append(draws))
+        train.measure(None, train_part, test, s, history)
+    assert tuple(drawn) == expected
 
 
 def test_samples_and_reconstructions_of_a_run_are_pictures(capsys):
@@ -73,14 +171,66 @@ def test_samples_and_reconstructions_of_points_are_drawn_as_points(capsys, monke
     assert "trained on points, not on images" in capsys.readouterr().err
 
 
-def test_ones_own_images_are_reconstructed():
+def test_many_reconstructions_are_bands_of_ten():
+    from matplotlib.image import imread
+
+    assert main(["train", "vae", "--epochs", "1", "--out", "run"]) == 0
+    sizes = []
+    for count in ("10", "13", "200"):
+        assert main(["reconstruct", "run", "--count", count, "--out", "some.png"]) == 0
+        sizes.append(imread("some.png").shape[:2])
+    (one, width), (two, _), (twenty, _) = sizes
+    assert [size[1] for size in sizes] == [width] * 3
+    assert 2 * one < two < 3 * one
+    assert 20 * one < twenty < 30 * one
+
+
+@pytest.mark.parametrize(("colour", "shape", "likelihood"), [(False, (28, 28), "bernoulli"), (True, (3, 32, 32), "gaussian")])
+def test_ones_own_images_are_a_data_set(colour, shape, likelihood, capsys, monkeypatch):
+    from PIL import Image
+
+    rng = np.random.default_rng(0)
+    for i in range(21):
+        path = pathlib.Path("mine", "ab"[i % 2], f"{i:02}.png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (30, 40, 3) if colour and i == 20 else (30, 40), np.uint8)).save(path)
+    assert main(["train", "vae", "--data", "mine", "--epochs", "1", "--hidden", "8"]) == 0
+    run = str(pathlib.Path("runs/vae-mine-1").resolve())
+    train_part, test = (ta.training.Run.open(run).data(split) for split in ("train", "test"))
+    assert (train_part.image_shape, len(train_part), len(test)) == (shape, 19, 2)
+    assert (config(run)["likelihood"], test.binarisation) == (likelihood, "grey" if colour else "dynamic")
+    whole = ta.data.folder("mine", size=shape[-1], grey=not colour)
+    assert (test.pixels == whole.pixels[9::10]).all()
+    assert (test.labels == whole.labels[9::10]).all()
+    assert test.classes == ("a", "b")
+    assert main(["train", "vae", "--data", "mine", "--resume", "--epochs", "2"]) == 0
+    monkeypatch.chdir("/")  # the run knows where its images are
+    assert main(["sample", run]) == 0
+    assert main(["reconstruct", run]) == 0
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_data_set_that_is_not_there_is_told_with_a_guess(capsys):
+    pathlib.Path("few").mkdir()
+    for data, says in [("digit", "did you mean digits?"), ("nowhere/images", "no such folder"), ("", "no such folder")]:
+        with pytest.raises(SystemExit):
+            main(["train", "vae", "--data", data])
+        assert says in capsys.readouterr().err.splitlines()[-1]
+    assert main(["train", "vae", "--data", "few"]) == 2
+    assert "few: there are no images" in capsys.readouterr().err
+
+
+def test_ones_own_images_are_reconstructed(capsys):
     from PIL import Image
 
     assert main(["train", "vae", "--epochs", "1", "--out", "run"]) == 0
     pathlib.Path("mine").mkdir()
     for i in range(3):
         Image.fromarray(np.full((20, 30), 80 * i, np.uint8)).save(f"mine/{i}.png")
-    assert main(["reconstruct", "run", "mine"]) == 0
+    for path, count in (("mine", 3), ("mine/1.png", 1)):
+        assert main(["reconstruct", "run", path]) == 0
+        said = f"{count} of {count} images, the square in the middle, to grey, 8 x 8; threshold: 1 where the grey value is above 0.5"
+        assert said in capsys.readouterr().out.splitlines()
     assert pathlib.Path("run/figures/reconstructed.png").exists()
 
 
@@ -88,10 +238,18 @@ def test_ones_own_images_are_reconstructed():
     (["sample", "nowhere"], "config.json: it cannot be read"),
     (["reconstruct", "nowhere"], "config.json: it cannot be read"),
     (["sample", "auto"], "an autoencoder has no prior to sample from"),
-    (["reconstruct", "auto", "nowhere"], "nowhere: there are no images"),
+    (["reconstruct", "auto", "nowhere"], "nowhere: no such folder"),
+    (["reconstruct", "auto", "auto/empty"], "auto/empty: there are no images"),
+    (["reconstruct", "auto", "--count", "201"], "--count: at most 200 images"),
+    (["train", "vae", "--data", "two-moons", "--channels", "4"], "two-moons are points, not images"),
+    (["train", "vae", "--data", "two-moons", "--likelihood", "bernoulli"], "use likelihood='gaussian' (--likelihood gaussian)"),
+    (["train", "vae", "--data", "two-moons", "--binarisation", "static"], "--binarisation grey"),
+    (["train", "vae", "--channels", "4", "4", "4", "4"], "at most 3 of them on 8x8 pixels; got: 4"),
+    (["train", "vae", "--variance", "0.1"], "remedy: add --likelihood gaussian"),
 ])  # fmt: skip
 def test_what_is_no_run_or_no_image_is_one_readable_line(command, says, capsys):
     main(["train", "autoencoder", "--epochs", "1", "--out", "auto"])
+    pathlib.Path("auto/empty").mkdir()
     capsys.readouterr()
     assert main(command) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -136,9 +294,23 @@ def test_the_table_of_data_sets_says_what_is_there(capsys, monkeypatch, tmp_path
     rows = {line.split()[0]: line.split() for line in printed.split("\n\n")[0].splitlines()}
     assert rows["digits"][1:5] == ["1,400", "397", "8x8", "yes"]
     assert "CC BY 4.0" in printed
-    assert f"{tmp_path / 'data' / 'mnist'}" in printed
+    assert f"mnist is not there, and downloaded at its first use; it is looked for in\n  {tmp_path / 'data' / 'mnist'}\n" in printed
+    assert "celeba is not there, and not for tinyae to download" in printed
+    assert all(line == line.rstrip() for line in printed.splitlines())
     for name in ta.data.DATASETS:
         assert rows[name][4] in ("yes", "no")
+
+
+def test_the_table_of_data_sets_counts_what_was_found(capsys, monkeypatch, tmp_path):
+    folder = tmp_path / "cifar-10-sample"
+    folder.mkdir()
+    for name, images in (("data_batch_1.bin", 3), ("data_batch_2.bin", 2), ("test_batch.bin", 4)):
+        (folder / name).write_bytes(bytes(3073 * images))
+    monkeypatch.setenv("TINYAE_DATA", str(tmp_path))
+    assert main(["datasets"]) == 0
+    printed = capsys.readouterr().out
+    assert next(line.split()[1:5] for line in printed.splitlines() if line.startswith("cifar-10")) == ["5", "4", "3x32x32", "yes"]
+    assert f"cifar-10 is read from {folder}\n" in printed
 
 
 @pytest.mark.parametrize("command", ["sample", "reconstruct", "datasets"])

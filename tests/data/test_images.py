@@ -93,8 +93,38 @@ def test_more_than_fits_in_memory_is_refused_before_it_is_allocated(tmp_path, mo
         save(tmp_path / f"{name}.png", colours[0])
     with pytest.raises(DataError, match=r"too many or too large images(.|\n)*180"):
         ta.data.folder(tmp_path)
-    with pytest.raises(DataError, match="there are no images"):
+
+
+def test_a_folder_that_is_not_there_or_empty_is_told_as_such(tmp_path):
+    with pytest.raises(DataError, match="none: no such folder"):
         ta.data.folder(tmp_path / "none")
+    with pytest.raises(DataError, match="there are no images"):
+        ta.data.folder(tmp_path)
+
+
+def test_a_single_image_is_a_folder_of_one(tmp_path, colours):
+    path = tmp_path / "a.png"
+    save(path, colours[0])
+    data = ta.data.folder(path)
+    assert (len(data), data.classes) == (1, ())
+    assert (data.pixels == ta.data.folder(tmp_path).pixels).all()
+
+
+def test_every_tenth_image_of_ones_own_is_in_the_test_split(tmp_path):
+    grey = np.random.default_rng(1).integers(0, 256, (20, 28, 28))
+    for i, pixels in enumerate(grey):
+        save(tmp_path / f"{i:02}.png", pixels)
+    whole = grey.reshape(20, -1)
+    train, test = (ta.data.load(str(tmp_path), split=split, binarisation="dynamic") for split in ("train", "test"))
+    assert (test.pixels == whole[[9, 19]]).all()
+    assert (train.pixels == np.delete(whole, [9, 19], axis=0)).all()
+    assert (train.image_shape, train.name, train.binarisation) == ((28, 28), tmp_path.name, "dynamic")
+    save(tmp_path / "20.png", np.zeros((40, 30, 3)))  # one in colour
+    assert ta.data.load(str(tmp_path)).image_shape == (3, 32, 32)
+    (tmp_path / "few").mkdir()
+    save(tmp_path / "few" / "a.png", grey[0])
+    with pytest.raises(DataError, match="ten images or more are needed"):
+        ta.data.load(str(tmp_path / "few"))
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from tinyae.distributions import (
     Uniform,
     kl_divergence,
 )
-from tinyae.errors import ArgumentError, DtypeError, ShapeError
+from tinyae.errors import ArgumentError, DataError, DtypeError, ShapeError
 
 
 def numbers(*shape, low=-1.0, high=1.5):
@@ -265,6 +265,35 @@ def test_misuse_is_named():
         with pytest.raises(DtypeError, match="not a random stream"):
             q.sample(3)
     assert repr(Normal(np.zeros((2, 3)), 0.0)) == "Normal(mean (2, 3), log_variance ())"
+
+
+@pytest.mark.parametrize(("q", "inside", "outside"), [
+    (Bernoulli(np.zeros(1)), [0, 0.3, 1.0, np.ones(1, bool)], [2, -0.5, np.array([1.1]), math.nan]),
+    (ContinuousBernoulli(np.zeros(1)), [0.0, 1 + 1e-7], [np.array([1.5]), ta.Tensor(np.array([-1.0]))]),
+    (Categorical(np.zeros(2)), [np.eye(2)], [np.array([2.0, -1.0])]),
+    (DiscretisedLogistic(np.zeros(1), 0.0), [-1.0, 1.0], [128.0]),
+    (DiscretisedLogisticMixture(*np.zeros((3, 1, 2))), [np.ones(1)], [np.full(1, 255.0)]),
+])  # fmt: skip
+def test_values_outside_the_support_are_refused_on_the_host(q, inside, outside):
+    for x in inside:
+        assert np.isfinite(q.log_prob(x)).all()
+    for x in outside:
+        with pytest.raises(DataError, match=r"values outside its support.\n  expected  values in \["):
+            q.log_prob(x)
+
+
+def test_a_uniform_distribution_needs_room():
+    for low, high in [(1.0, 0.0), (0.0, 0.0), (np.zeros(2), np.array([1.0, -1.0])), (ta.Tensor(np.ones(2)), 0.5)]:
+        with pytest.raises(ArgumentError, match="low must be below high"):
+            Uniform(low, high)
+
+
+@pytest.mark.parametrize("q", [StandardNormal(), Normal(np.zeros(3), 0.0), Bernoulli(np.zeros(3)), Categorical(np.zeros(3)),
+    DiscretisedLogistic(np.zeros(3), 0.0), Mixture(np.zeros(2), Normal(np.zeros((2, 3)), 0.0)), Concrete(np.zeros(3), 1.0)])  # fmt: skip
+def test_a_number_of_draws_is_an_axis_in_front(q):
+    assert (q.sample(ta.rng(0), 5) == q.sample(ta.rng(0), (5,))).all()
+    with pytest.raises(ArgumentError, match="a whole number, or a tuple of them"):
+        q.sample(ta.rng(0), 5.0)
 
 
 # ---- planted errors

@@ -247,6 +247,8 @@ def test_noise_is_asked_for_and_looked_at():
     model = ta.models.VAE(12, 2, rng=ta.rng(0))
     with pytest.raises(ArgumentError, match="noise is an input"):
         model.loss(binary(3).astype(np.float32))
+    with pytest.raises(ArgumentError, match=r"remedy +rng=ta\.rng\(0\), a stream"):
+        model.sample(3)
     for wrong in (3, np.random.default_rng(0)):
         with pytest.raises(DtypeError, match=r"rng=ta\.rng\(seed\)"):
             model.loss(binary(3).astype(np.float32), rng=wrong)

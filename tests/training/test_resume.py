@@ -128,6 +128,24 @@ def test_early_stopping_keeps_the_best_weights_and_says_where(tmp_path):
     assert not same(model, fitted(best + 5)[0])
 
 
+def test_patience_does_not_count_while_the_warm_up_lasts():
+    """Plain gradient steps of size 0: no epoch is better than the first."""
+
+    def stopped_after(**settings):
+        model = ta.models.VAE(64, 2, (8,), rng=ta.rng(0))
+        validation = DIGITS.binarise("threshold").rows(slice(0, 1))
+        adam = ta.optim.SGD(model.parameters(), lr=1e-30)
+        history = ta.fit(
+            model, DIGITS, validation=validation, epochs=30, patience=3, optimizer=adam, progress=False, seed=4, batch_size=1400, **settings
+        )
+        return len(history), history.kept
+
+    without, kept = stopped_after()
+    assert without == kept + 3
+    assert stopped_after(schedules={"beta": ta.optim.linear(0, 1, 9.5)}) == (13, kept)
+    assert stopped_after(schedules={"beta": lambda t: 4.0}) == (without, kept)
+
+
 def test_averaged_weights_are_measured_and_kept(tmp_path):
     model, history = train(Run(tmp_path / "run", "vae", {}), average=0.5)
     raw, _ = train(None)
@@ -151,6 +169,21 @@ def test_a_full_disk_loses_nothing_that_was_saved(tmp_path, monkeypatch):
     with pytest.raises(RunError, match="No space left on device"):
         train(Run.open(tmp_path / "run"), resume=True)
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
+def test_a_folder_that_cannot_be_written_is_found_before_the_training(tmp_path, monkeypatch):
+    train(Run(tmp_path / "run", "vae", {}), epochs=1)
+    run, model = Run.open(tmp_path / "run"), Counting(64, 2, (16,), rng=ta.rng(0))
+    before = model.state_dict()
+
+    def read_only(**settings):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(files.tempfile, "mkstemp", read_only)
+    with pytest.raises(RunError, match="Read-only file system"):
+        ta.fit(model, DIGITS, epochs=2, batch_size=200, seed=1, run=run, resume=True, progress=False)
+    assert model.steps == 0
+    assert all((before[name] == value).all() for name, value in model.state_dict().items())
 
 
 SMALL_DISK = """
@@ -224,7 +257,7 @@ def test_a_folder_that_became_read_only_loses_nothing(tmp_path):
     script = READ_ONLY.format(tests=str(pathlib.Path(__file__).parent), folder=str(folder))
     printed = inside_a_mount(script, f'mount --bind "{folder}" "{folder}" && mount -o remount,ro,bind "{folder}"')
     assert printed.count("Read-only file system") == 2
-    assert "checkpoint.safetensors: it cannot be written." in printed
+    assert "config.json: it cannot be written." in printed
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 

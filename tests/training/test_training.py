@@ -226,6 +226,16 @@ def test_progress_is_plain_lines_without_a_terminal(capsys):
     assert len(lines) == 3
     assert lines[2].startswith("epoch 3/3")
     assert "kl " in lines[2]
+    assert "validation" not in lines[2]
+
+
+def test_early_stopping_and_the_validation_terms_are_shown(capsys):
+    model = ta.models.Autoencoder(64, 2, (16,), rng=ta.rng(0))
+    history = ta.fit(model, digits(), validation=digits("test"), epochs=9, patience=1, optimizer=ta.optim.SGD(model.parameters(), lr=1e-30))
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0].endswith(f"validation  loss {history['validation_loss'][0]:.4g}  mse {history['validation_mse'][0]:.4g}")
+    assert lines[-1] == "stopped after epoch 2: no better since epoch 1"
+    assert (history.stopped, history.kept) == (True, 1)
 
 
 def test_a_step_on_the_device_waits_for_nothing_and_its_launches_are_counted():

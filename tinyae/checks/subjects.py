@@ -5,6 +5,7 @@ import difflib
 import functools
 import importlib.util
 import inspect
+import os
 import pathlib
 import sys
 import traceback
@@ -13,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyae.autograd import Primitive, registry
-from tinyae.errors import ArgumentError, TinyaeError, one_line
+from tinyae.errors import LESSONS, PACKAGE, ArgumentError, TinyaeError, one_line
 
 SHAPE = (3, 4)  # of a parameter about which nothing is said
 BACKWARDS = ("{}_backward", "{}_vjp", "{}_grad")  # names of a hand-written backward of a function
@@ -132,6 +133,7 @@ def drawn_inputs(file, function, examples, seed):
 
     An annotation may be a shape, x: (5,), or a domain that `strategies.arrays` knows, x: "positive".
     """
+    draw = strategies()  # says so where Hypothesis is missing
     from hypothesis import strategies as st
 
     try:
@@ -146,8 +148,8 @@ def drawn_inputs(file, function, examples, seed):
     free = [p.name for p, said in zip(wanted, known, strict=True) if said is None]
     assumed = f"shape {SHAPE} and both signs were assumed for {', '.join(free)}: annotate"
     assumed += f" `x: (4,)` or `x: 'positive'`, or list arrays, `{name}_inputs = [...]`"
-    drawn = st.tuples(*(strategies().arrays(*said or (SHAPE,)) for said in known)).map(list)
-    return strategies().examples(drawn, examples, seed), assumed if free else ""
+    drawn = st.tuples(*(draw.arrays(*said or (SHAPE,)) for said in known)).map(list)
+    return draw.examples(drawn, examples, seed), assumed if free else ""
 
 
 def shape_and_domain(annotation, function):
@@ -185,9 +187,22 @@ def loaded(file):
 
 
 def failed(file, error, remedy=None):
-    """An error that arose in somebody's file as an ArgumentError of one line, with the line of the file."""
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if pathlib.Path(frame.filename) == pathlib.Path(file).resolve()]
-    line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
+    """An error that arose in somebody's file, or in a helper beside it, as an ArgumentError of one line that names the file and the line."""
+    if isinstance(error, SyntaxError):
+        place = (error.filename, error.lineno) if os.path.isfile(error.filename or "") else None
+    else:
+        frames = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+        place = next((frame for frame in reversed(frames) if is_beside(file, frame[0])), None)
     text = error.msg if isinstance(error, SyntaxError) else one_line(error) if isinstance(error, TinyaeError) else " ".join(str(error).split())
     what = f"{type(error).__name__}: {text}"
-    return ArgumentError(f"{file}, line {line}: {what}" if line else f"{file}: {what}", remedy=remedy)
+    if place is None:
+        return ArgumentError(f"{file}: {what}", remedy=remedy)
+    same = pathlib.Path(place[0]).resolve() == pathlib.Path(file).resolve()
+    return ArgumentError(f"{file if same else os.path.relpath(place[0])}, line {place[1]}: {what}", remedy=remedy)
+
+
+def is_beside(file, other):
+    """Whether `other` is somebody's file too: it lies in the folder of `file`, or below, and belongs to no library."""
+    other, folder = pathlib.Path(other).resolve(), pathlib.Path(file).resolve().parent
+    ours = str(other).startswith(PACKAGE) and not str(other).startswith(LESSONS)
+    return other.is_file() and other.is_relative_to(folder) and not ours and "site-packages" not in other.parts

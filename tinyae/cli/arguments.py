@@ -1,6 +1,7 @@
 """Types of arguments: what is not of the type is one readable line."""
 
 import argparse
+import difflib
 import os
 
 
@@ -28,6 +29,21 @@ def positive(text):
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a finite number above 0")
     return value
+
+
+def named_or_folder(names):
+    """An argument type: one of the names as it is, or the folder of that name as an absolute path."""
+
+    def name_or_path(text):
+        if text in names:
+            return text
+        if text.strip() and os.path.isdir(text):
+            return os.path.abspath(text)
+        close = difflib.get_close_matches(text, names, 1)
+        hint = f"did you mean {close[0]}?" if close else "no such folder; or one of " + ", ".join(names)
+        raise argparse.ArgumentTypeError(f"invalid choice: {text!r} ({hint})")
+
+    return name_or_path
 
 
 def folder(text):

@@ -8,7 +8,7 @@ from tinyae.errors import ArgumentError
 from tinyae.training import Run
 from tinyae.training.files import write_atomic
 
-SHOWN = 1000  # points in a picture
+SHOWN, MOST = 1000, 200  # points in a picture if nothing is said; images in one at most
 
 
 def add_sample(commands):
@@ -27,6 +27,7 @@ def sample(arguments, command):
     if not hasattr(model, "sample"):
         raise ArgumentError(f"{arguments.folder}: an autoencoder has no prior to sample from.", remedy="train a vae")
     test, rng = run.data("test"), ta.rng(arguments.seed)
+    check_count(arguments.count, test)
     if ta.figures.are_points(test.image_shape):
         figure = ta.figures.points(model, test.take(slice(0, SHOWN), rng.stream("pixels")), arguments.count or SHOWN, rng)
     else:
@@ -40,7 +41,7 @@ def add_reconstruct(commands):
         "reconstruct", help="images or points, and what a trained model makes of them", epilog="example: tinyae reconstruct runs/vae-digits-1"
     )
     add.add_argument("folder", metavar="RUN", type=folder, help="the folder of a run")
-    add.add_argument("images", metavar="IMAGES", nargs="?", type=folder, help="a folder of images (default: test images of the run's data set)")
+    add.add_argument("images", metavar="IMAGES", nargs="?", type=folder, help="a folder of images, or one (default: test images of the run's data)")
     add.add_argument("--count", type=whole(1), metavar="N", help="how many (default: 10 images, 1000 points)")
     add.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of binarisation and the sample (default 0)")
     add.add_argument("--out", type=file, metavar="FILE", help="a PNG (default RUN/figures/reconstructed.png)")
@@ -51,15 +52,24 @@ def reconstruct(arguments, command):
     """`tinyae reconstruct`: a picture of images, their reconstructions, and samples of p(x | z)."""
     run, model, rng = Run.open(arguments.folder), ta.load(arguments.folder), ta.rng(arguments.seed)
     test = run.data("test")
+    check_count(arguments.count, test)
     shape = test.image_shape
     if arguments.images is not None and ta.figures.are_points(shape):
         raise ArgumentError(f"{arguments.folder}: it was trained on points, not on images.", got=f"{arguments.images}", remedy="leave IMAGES out")
     if arguments.images is not None:
-        given = ta.data.folder(arguments.images, size=shape[-1], grey=len(shape) == 2)
-        test = given.binarise(test.binarisation)
+        test = ta.data.folder(arguments.images, size=shape[-1], grey=len(shape) == 2).binarise(test.binarisation)
     x = test.take(slice(0, arguments.count or (SHOWN if ta.figures.are_points(shape) else 10)), rng.stream("pixels"))
+    if arguments.images is not None:
+        colours, size = "to grey" if len(shape) == 2 else "in colour", f"{shape[-2]} x {shape[-1]}"
+        print(f"{len(x)} of {len(test)} images, the square in the middle, {colours}, {size}; {ta.figures.binarisation_of(test)}")
     figure = ta.figures.points(model, x) if ta.figures.are_points(shape) else ta.figures.images.reconstructions(model, x, shape, rng.stream("sample"))
     save(figure, arguments.out or run.folder / "figures" / "reconstructed.png")
+
+
+def check_count(count, test):
+    """Raise ArgumentError where so many images would not be seen any more."""
+    if count and count > MOST and not ta.figures.are_points(test.image_shape):
+        raise ArgumentError(f"--count: at most {MOST} images are drawn in a picture.", got=count)
 
 
 def save(figure, path):

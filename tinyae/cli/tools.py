@@ -1,44 +1,9 @@
-"""The commands that train nothing: data sets, one training step line by line, operations, checks, lessons."""
+"""The commands that train nothing: data sets, operations, checks, lessons."""
 
 import shutil
 
-import tinyae as ta
 from tinyae.cli.arguments import file, folder, whole
 from tinyae.errors import ArgumentError
-from tinyae.models import MODELS
-
-
-def add_datasets(commands):
-    """The arguments of `tinyae datasets`."""
-    add = commands.add_parser("datasets", help="the data sets, and whether they are there", epilog="example: tinyae datasets")
-    add.set_defaults(run=datasets)
-
-
-def datasets(arguments, command):
-    """`tinyae datasets`: a table."""
-    rows = [("name", "train", "test", "shape", "there", "licence", "source")]
-    for row in ta.data.table():
-        shape = "x".join(map(str, row.image_shape))
-        rows.append((row.name, f"{row.train:,}", f"{row.test:,}", shape, "yes" if row.present else "no", row.licence, row.source))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-    for row in ta.data.table():
-        if row.places:
-            print(f"\n{row.name} is looked for in " + "\n  ".join(map(str, ("", *row.places))))
-
-
-def add_microscope(commands):
-    """The arguments of `tinyae microscope`."""
-    add = commands.add_parser("microscope", help="one training step, line by line", epilog="example: tinyae microscope vae")
-    add.add_argument("model", choices=MODELS)
-    add.add_argument("--seed", type=whole(0), default=0, metavar="N", help="of weights and noise (default 0)")
-    add.set_defaults(run=microscope)
-
-
-def microscope(arguments, command):
-    """`tinyae microscope`: the lines of one training step."""
-    print(ta.microscope.microscope_model(arguments.model, seed=arguments.seed))
 
 
 def add_ops(commands):

@@ -52,7 +52,8 @@ class Dataset:
         self.image_shape = tuple(self.image_shape)
         if self.binarisation != "grey" and self.pixels.dtype.kind == "f" and not (self.pixels.min() >= 0 and self.pixels.max() <= self.scale):
             got = f"values from {self.pixels.min():.3g} to {self.pixels.max():.3g}"
-            raise ArgumentError(f"{self.name}: points cannot be binarised.", got=got, remedy='binarisation="grey" and a Gaussian likelihood')
+            remedy = 'binarisation="grey" (--binarisation grey) and a gaussian likelihood'
+            raise ArgumentError(f"{self.name}: points cannot be binarised.", got=got, remedy=remedy)
 
     def __len__(self):
         return len(self.pixels)

@@ -1,5 +1,6 @@
 """Images from files: any folder of them, and CelebA (Liu, Luo, Wang & Tang 2015).  They are read with Pillow."""
 
+import contextlib
 import math
 import pathlib
 import warnings
@@ -12,25 +13,64 @@ from tinyae.errors import ArgumentError, DataError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 MOST_BYTES = 4 << 30  # of all images together: they are held in memory
+OWN = {True: 28, False: 32}  # whether grey -> the side of the images of `own`, those of MNIST and of CIFAR-10
 CELEBA = {"attributes": "list_attr_celeba.txt", "partition": "list_eval_partition.txt", "images": "img_align_celeba"}
 
 
 def folder(path, size=None, grey=False, split="train"):
     """All images in a folder and its subfolders as a Dataset; its subfolders are the classes, where there are some.
 
-    size: cut out the square in the middle and resize it to size x size; without it all must have one size.
+    path: the folder, or a single image.  size: cut out the square in the middle and resize it to size x size; without it all must have one size.
     grey: (height, width) grey values in place of (3, height, width) colours.
     Raises DataError that names the file which is damaged, of another size, or too large.
     """
+    files = image_files(path)
+    return _of_files(path, files, files, split, size=size, grey=grey)
+
+
+def _of_files(path, files, chosen, split, **how):
+    """The `chosen` ones of all image `files` of a folder (or the single image at `path`) as a Dataset."""
     path = pathlib.Path(path)
-    paths = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    parents = {file: file.relative_to(path).parts[0] if file not in (path, path / file.name) else "" for file in files}
+    classes = sorted(set(parents.values()))
+    labels = np.array([classes.index(parents[file]) for file in chosen])
+    pixels, shape = _read_all(chosen, **how)
+    return Dataset(path.resolve().name, split, pixels, labels, shape, 255, classes=() if classes == [""] else tuple(classes))
+
+
+def image_files(path):
+    """The paths of all images in a folder and its subfolders, in order; of a file that path alone.  Raises DataError where there is none."""
+    path = pathlib.Path(path)
+    if not path.exists():
+        raise DataError(f"{path}: no such folder.")
+    paths = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
     if not paths:
         raise DataError(f"{path}: there are no images.", expected="files " + " ".join(sorted(SUFFIXES)))
-    parents = [file.relative_to(path).parts[0] if file.parent != path else "" for file in paths]
-    classes = sorted(set(parents))
-    labels = np.array([classes.index(name) for name in parents])
-    pixels, shape = _read_all(paths, size=size, grey=grey)
-    return Dataset(path.resolve().name, split, pixels, labels, shape, 255, classes=() if classes == [""] else tuple(classes))
+    return paths
+
+
+def are_grey(path):
+    """Whether all images in a folder are grey ones, by their headers; what is no image counts as grey."""
+    from PIL import Image
+
+    for file in image_files(path):
+        with contextlib.suppress(Exception), Image.open(file) as image:  # what cannot be read is told when all are
+            if image.mode not in ("1", "L", "LA"):
+                return False
+    return True
+
+
+def own(path, split="train"):
+    """The images of a folder as a data set to train on: 28x28 grey values where all are grey, else 3x32x32 colours.
+
+    Every tenth image, by the names, is in the test split.  Raises DataError where there are fewer than ten.
+    """
+    files, grey = image_files(path), are_grey(path)
+    if len(files) < 10:
+        raise DataError(f"{path}: ten images or more are needed, every tenth is kept for the test.", got=f"{len(files)}")
+    test = files[9::10]
+    chosen = test if split == "test" else [file for i, file in enumerate(files) if i % 10 != 9]
+    return _of_files(path, files, chosen, split, size=OWN[grey], grey=grey)
 
 
 def celeba(path=None, split="train", limit=10_000, size=64):

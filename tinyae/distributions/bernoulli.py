@@ -25,7 +25,11 @@ class Bernoulli(Distribution):
         return check_rng(rng).bernoulli(raw(self.mean) + self.zeros(draws))
 
     def log_prob(self, x):
-        """The log-probability of x, (..., D), in nats; summed over D.  Returns (...,)."""
+        """The log-probability of x, (..., D), in nats; summed over D.  Returns (...,).  Grey values between 0 and 1: minus the cross entropy.
+
+        Raises DataError for others (on the host).
+        """
+        self.check(x, 0, 1)
         return -bce_with_logits(self.logits, x)
 
     def entropy(self):

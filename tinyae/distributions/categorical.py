@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from tinyae.autograd import raw
-from tinyae.distributions.distribution import Distribution, Reparameterised, gumbel
+from tinyae.distributions.distribution import Distribution, Reparameterised, axes, gumbel
 from tinyae.errors import ArgumentError
 from tinyae.ops.exponential import log
 from tinyae.ops.likelihoods import cross_entropy_with_logits
@@ -34,11 +34,16 @@ class Categorical(Distribution):
     def sample(self, rng, draws=()):
         """A draw, one-hot rows (*draws, ..., K): an array."""
         logits = raw(self.logits)
-        return one_hot_straight_through(logits + gumbel(rng, (*draws, *logits.shape), logits.dtype))
+        return one_hot_straight_through(logits + gumbel(rng, (*axes(draws), *logits.shape), logits.dtype))
 
     def log_prob(self, x):
-        """The log-probability of one-hot rows x, (..., K), in nats.  Returns (...,).  Raises DtypeError for labels."""
-        return -cross_entropy_with_logits(self.logits, x)
+        """The log-probability of one-hot rows x, (..., K), in nats.  Returns (...,).  Of rows of probabilities: minus the cross entropy.
+
+        Raises DtypeError for labels, DataError for values outside [0, 1] (on the host).
+        """
+        y = -cross_entropy_with_logits(self.logits, x)
+        self.check(x, 0, 1)
+        return y
 
     def entropy(self):
         """-sum_k p_k log p_k, in nats, (...,)."""

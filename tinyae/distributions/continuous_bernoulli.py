@@ -38,7 +38,8 @@ class ContinuousBernoulli(Reparameterised):
         return where(positive, 1 - x, x)
 
     def log_prob(self, x):
-        """The log-density of x, (..., D), in nats; summed over D.  Returns (...,)."""
+        """The log-density of x, (..., D), in nats; summed over D.  Returns (...,).  Raises DataError outside [0, 1] (on the host)."""
+        self.check(x, 0, 1)
         return (x * self.logits - log_normaliser(self.logits)).sum(axis=-1)
 
     def entropy(self):

@@ -38,7 +38,8 @@ class DiscretisedLogistic(Distribution):
         return round_straight_through((clip(x, min=-1, max=1) + 1) / (2 * HALF)) * (2 * HALF) - 1
 
     def log_prob(self, x):
-        """The log-probability of levels x, (..., D), in nats; summed over D.  Returns (...,)."""
+        """The log-probability of levels x, (..., D), in nats; summed over D.  Returns (...,).  Raises DataError outside [-1, 1] (on the host)."""
+        self.check(x, -1, 1)
         return self.log_mass(x).sum(axis=-1)
 
     def entropy(self):

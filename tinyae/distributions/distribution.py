@@ -4,15 +4,16 @@ import numpy as np
 
 from tinyae.autograd import raw
 from tinyae.backend import array_module, as_array, check_rng
+from tinyae.errors import ArgumentError, DataError, caller, show
 from tinyae.ops.exponential import log, log1p
 
 
 class Distribution:
     """D features along the last axis, the axes before it are rows; parameters broadcast, and one number serves all.
 
-    Each has log_prob(x), in nats, summed over D; sample(rng, draws=()); a mean and an entropy() where there is a closed form.
-    parameters: the names of its parameters.  support: a pair (low, high), a list of the values that a feature takes, or
-    "one-hot" or "simplex" for vectors.
+    Each has log_prob(x), in nats, summed over D; sample(rng, draws=()), draws a number of them or axes in front; a mean and an
+    entropy() where there is a closed form.  parameters: the names of its parameters.  support: a pair (low, high), a list of the
+    values that a feature takes, or "one-hot" or "simplex" for vectors.
     """
 
     def __repr__(self):
@@ -28,7 +29,25 @@ class Distribution:
         """Zeros of the shape of so many draws, beside the parameters and in their dtype: adding them gives each feature its number."""
         given = [getattr(self, name) for name in self.parameters]
         like = next((raw(value) for value in given if hasattr(value, "shape")), as_array(0.0))
-        return array_module(like).zeros((*draws, *self.shape), like.dtype)
+        return array_module(like).zeros((*axes(draws), *self.shape), like.dtype)
+
+    def check(self, x, low, high):
+        """Raise DataError for values x outside [low, high], by more than rounding.  On a GPU a look would wait for it: there nothing is done."""
+        values = np.asarray(x) if isinstance(x, (int, float)) else raw(x)
+        if not isinstance(values, (np.ndarray, np.generic)) or not values.size:
+            return
+        smallest, largest = values.min(), values.max()
+        if not (smallest >= low - 1e-5 and largest <= high + 1e-5):
+            name, got = type(self).__name__, f"values from {smallest:g} to {largest:g}"
+            raise DataError(f"{name}: values outside its support.", expected=f"values in [{low:g}, {high:g}]", got=got, at=show(caller()))
+
+
+def axes(draws):
+    """`draws`, a number of draws or the axes in front, as axes.  Raises ArgumentError for what is neither."""
+    found = draws if isinstance(draws, (tuple, list)) else (draws,)
+    if not all(isinstance(n, (int, np.integer)) for n in found):
+        raise ArgumentError("draws: a whole number, or a tuple of them, is needed.", got=repr(draws))
+    return tuple(found)
 
 
 class Reparameterised(Distribution):
@@ -39,7 +58,7 @@ class Reparameterised(Distribution):
 
     def draw_noise(self, rng, draws=()):
         """Noise for rsample, from a stream.  draws: axes in front.  Returns (*draws, ..., D)."""
-        return self.noise(rng, (*draws, *self.shape), self.zeros().dtype)
+        return self.noise(rng, (*axes(draws), *self.shape), self.zeros().dtype)
 
     def sample(self, rng, draws=()):
         """A draw, (*draws, ..., D), with noise from `rng`; differentiable where the parameters are Tensors."""

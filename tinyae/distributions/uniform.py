@@ -2,7 +2,11 @@
 
 import math
 
+import numpy as np
+
+from tinyae.autograd import raw
 from tinyae.distributions.distribution import Reparameterised, uniform
+from tinyae.errors import ArgumentError
 from tinyae.ops.exponential import log
 from tinyae.ops.selection import where
 
@@ -13,6 +17,9 @@ class Uniform(Reparameterised):
     parameters, noise = ("low", "high"), staticmethod(uniform)
 
     def __init__(self, low, high):
+        ordered = raw(low) < raw(high)
+        if isinstance(ordered, (bool, np.bool_, np.ndarray)) and not np.all(ordered):  # on a GPU a look would wait for it
+            raise ArgumentError("Uniform: low must be below high.", got=f"low={raw(low)}, high={raw(high)}")
         self.low, self.high = low, high
 
     @property

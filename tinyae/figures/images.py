@@ -67,7 +67,7 @@ def draw_grid(images, image_shape, row_labels=None, column_labels=None, width=WI
 
 @styled
 def reconstructions(model, x, image_shape, rng):
-    """Rows: the images x (N, D), the mean of p(x | z) at the posterior mean, and a sample of p(x | z) there.
+    """Rows: the images x (N, D), the mean of p(x | z) at the posterior mean, and a sample of p(x | z) there.  Ten in a row, then a new band.
 
     An autoencoder has no p(x | z): the rows are the images and their reconstructions.
     """
@@ -76,18 +76,26 @@ def reconstructions(model, x, image_shape, rng):
     if model.likelihood is not None:
         with no_grad():
             shown["sample of p(x | z)"] = to_host(model.likelihood(model.decode(to_device(z))).sample(rng))
-    return draw_grid(np.stack(list(shown.values())), image_shape, row_labels=list(shown), left=1.4)
+    bands = [in_tens(images) for images in shown.values()]
+    space = [np.full_like(bands[0], np.nan)] * (len(bands[0]) > 1)
+    grid = np.stack(bands + space, axis=1).reshape(-1, *bands[0].shape[1:])
+    labels = [*shown, *[""] * len(space)] * len(bands[0])
+    rows = len(grid) - len(space)
+    return draw_grid(grid[:rows], image_shape, row_labels=labels[:rows], left=1.4)
 
 
 @styled
 def prior_samples(model, n, image_shape, rng):
     """The means of p(x | z) for n draws z of the prior, ten in a row."""
-    means = to_host(model.sample(n, rng=rng))
-    columns = min(n, 10)
-    rows = -(-n // columns)
-    cells = np.full((rows * columns, means.shape[1]), np.nan)
-    cells[:n] = means
-    return draw_grid(cells.reshape(rows, columns, -1), image_shape)
+    return draw_grid(in_tens(to_host(model.sample(n, rng=rng))), image_shape)
+
+
+def in_tens(images):
+    """The images (N, D) ten in a row, (rows, columns, D); NaN where the last row has none."""
+    columns = min(len(images), 10)
+    cells = np.full((-(-len(images) // columns) * columns, images.shape[1]), np.nan)
+    cells[: len(images)] = images
+    return cells.reshape(-1, columns, images.shape[1])
 
 
 def prior_quantiles(n):

@@ -118,5 +118,5 @@ def check_values(x, low, high):
             expected=f"values in [{low:g}, {high:g}] (bernoulli)",
             got=f"values from {smallest:g} to {largest:g}",
             at=show(caller()),
-            remedy="scale the images to [0, 1], or use likelihood='gaussian'",
+            remedy="scale the images to [0, 1], or use likelihood='gaussian' (--likelihood gaussian)",
         )

@@ -66,7 +66,7 @@ class VAE(Module):
         if noise is None:
             if rng is None:
                 raise ArgumentError(
-                    "noise is an input of a VAE.", expected="noise= or rng=", at=show(caller()), remedy="model.loss(x, rng=ta.rng(0))"
+                    "noise is an input of a VAE.", expected="noise= or rng=", at=show(caller()), remedy="rng=ta.rng(0), a stream to draw it from"
                 )
             return check_rng(rng).normal((n, self.latent), dtype_of(self))
         if tuple(noise.shape[-2:]) != (n, self.latent):

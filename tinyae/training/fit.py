@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import sys
 import time
 
 import numpy as np
@@ -29,7 +30,8 @@ def fit(
     Adam with `lr` if None.  schedules: name -> function of the time in epochs (`ta.optim.linear(0, 1, 10)`, ...): "lr", or what
     `model.objective` has: "beta", "capacity", "free_bits".  clip_norm: the largest norm of an optimiser's gradient.  skip_norm:
     no step where it is larger (waits for the device).  average: decay of a moving average of the weights, which is what is measured
-    and kept.  patience: stop after so many epochs without a better negative ELBO (else: loss) on `validation`, and keep the best weights.
+    and kept.  patience: stop after so many epochs without a better negative ELBO (else: loss) on `validation`, and keep the best weights;
+    epochs in which the schedule of beta rises (warm-up) do not count.
     seed: of the order of the batches, the noise and the binarisation: the same seed gives the same weights, bit for bit.
     run: a Run, whose folder gets history and checkpoints, the latter every `checkpoint_seconds` and at the end.  resume: go on where
     its checkpoint is, to the very end of a training that was never interrupted.  Ctrl-C ends after the current step, everything kept.
@@ -88,7 +90,7 @@ def loop(trainer, epochs, patience, run, checkpoint_seconds, progress):
             save()
             return not interrupt.asked
 
-        while state.epoch <= epochs and not out_of_patience(state, patience):
+        while state.epoch <= epochs and not out_of_patience(state, patience, trainer.schedules.get("beta")):
             before = state.arrays(), state.numbers()
             with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is explained
                 done = trainer.epoch(after_step)
@@ -104,7 +106,10 @@ def loop(trainer, epochs, patience, run, checkpoint_seconds, progress):
             show.epoch(state.history.rows[-1])
             save()
     state.history.stopped = state.epoch <= epochs and not state.history.interrupted
+    state.history.kept = state.best and state.best[1]
     save(now=True)
+    if state.history.stopped and progress:
+        print(f"stopped after epoch {len(state.history)}: no better since epoch {state.history.kept}", file=sys.stderr)
     if state.average is not None or state.best_weights is not None:
         state.model.load_state_dict(state.weights())
 
@@ -125,6 +130,9 @@ def finish_epoch(trainer, terms, patience, early, seconds):
     state.epoch, state.step, state.mean = state.epoch + 1, 0, Mean()
 
 
-def out_of_patience(state, patience):
-    """Whether the validation split has waited long enough for something better."""
-    return patience is not None and state.best is not None and len(state.history) - state.best[1] >= patience
+def out_of_patience(state, patience, beta=None):
+    """Whether the validation split has waited long enough for something better: `patience` epochs, without those in which `beta` rises."""
+    if patience is None or state.best is None:
+        return False
+    waited = range(state.best[1] + 1, state.epoch)
+    return sum(beta is None or beta(epoch) <= beta(epoch - 1) for epoch in waited) >= patience

@@ -7,11 +7,12 @@ import io
 class History:
     """rows: a list of dicts (epoch, train_loss, test_loss, ..., seconds); `history["test_loss"]` is a column.
 
-    interrupted: whether Ctrl-C ended it.  stopped: whether early stopping did.  warnings: what the monitor saw.
+    interrupted: whether Ctrl-C ended it.  stopped: whether early stopping did.  kept: the epoch whose weights it kept; None without it.
+    warnings: what the monitor saw.
     """
 
     def __init__(self):
-        self.rows, self.interrupted, self.stopped, self.warnings = [], False, False, []
+        self.rows, self.interrupted, self.stopped, self.kept, self.warnings = [], False, False, None, []
 
     def __getitem__(self, name):
         return [row[name] for row in self.rows]

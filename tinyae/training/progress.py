@@ -6,12 +6,14 @@ SHOWN = ("loss", "negative_elbo", "reconstruction", "kl", "mse")
 
 
 def line(row):
-    """An epoch in one line: the test terms where there are some, else the train terms."""
-    split = "test" if any(name.startswith("test_") for name in row) else "train"
-    found = {name: row[f"{split}_{name}"] for name in SHOWN if f"{split}_{name}" in row}
-    if "negative_elbo" in found:
-        del found["loss"]
-    return f"{split}  " + "  ".join(f"{name} {value:.4g}" for name, value in found.items())
+    """An epoch in one line: the test terms where there are some, else the train terms; then the validation terms."""
+    parts = []
+    for split in ("test" if any(name.startswith("test_") for name in row) else "train", "validation"):
+        found = {name: row[f"{split}_{name}"] for name in SHOWN if f"{split}_{name}" in row}
+        if "negative_elbo" in found:
+            del found["loss"]
+        parts += [split, *(f"{name} {value:.4g}" for name, value in found.items())] if found else []
+    return "  ".join(parts)
 
 
 def peak_memory():

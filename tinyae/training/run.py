@@ -1,5 +1,6 @@
 """A run: a folder with config.json, history.csv, metrics.json, checkpoint.safetensors, figures/ and report.html."""
 
+import contextlib
 import itertools
 import json
 import pathlib
@@ -28,7 +29,7 @@ class Run:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise RunError(f"{self.folder}: the folder cannot be made.", got=str(error)) from error
-        write_json(self.folder / "config.json", config | {"checksum": checksum(json.dumps(config))})
+        self.write_config()
 
     @classmethod
     def open(cls, folder):
@@ -36,6 +37,10 @@ class Run:
         run = cls.__new__(cls)
         run.folder, run.made, run.config = pathlib.Path(folder), False, read_config(pathlib.Path(folder) / "config.json")
         return run
+
+    def write_config(self):
+        """config.json: the settings, and their checksum."""
+        write_json(self.folder / "config.json", self.config | {"checksum": checksum(json.dumps(self.config))})
 
     @property
     def checkpoint(self):
@@ -51,9 +56,10 @@ class Run:
     def discard(self):
         """Take back what was written at the start, if nothing was trained: a failed run leaves no half-written folder."""
         if not self.checkpoint.exists():
-            (self.folder / "config.json").unlink(missing_ok=True)
-            if self.made and not any(self.folder.iterdir()):
-                self.folder.rmdir()
+            with contextlib.suppress(OSError):  # a folder that became read-only keeps what it has
+                (self.folder / "config.json").unlink(missing_ok=True)
+                if self.made and not any(self.folder.iterdir()):
+                    self.folder.rmdir()
 
     def write_progress(self, state):
         """The checkpoint, the history in it, then history.csv.  model.*: the weights to be used; the rest is for `resume`."""
@@ -62,12 +68,24 @@ class Run:
         write_tensors(self.checkpoint, arrays, metadata)
         write_atomic(self.folder / "history.csv", state.history.to_csv())
 
+    def progress(self):
+        """How far the training has come: what the checkpoint holds of `State.numbers`; {} where there is none."""
+        return read_tensors(self.checkpoint)[1].get("state", {}) if self.checkpoint.exists() else {}
+
     def resume(self, state):
-        """Bring a State to where the checkpoint is, if there is one.  Raises RunError where it belongs to another training."""
+        """Bring a State to where the checkpoint is, if there is one.
+
+        Raises RunError where it belongs to another training, or the folder cannot be written: before anything is trained.
+        """
+        arrays, metadata = self.read_checkpoint(state) if self.checkpoint.exists() else ({}, {})
+        self.write_config()
         for left in self.folder.glob(".*.*"):  # half a file of a run that was killed
             left.unlink()
-        if not self.checkpoint.exists():
-            return
+        if metadata:
+            state.restore(arrays, metadata["state"])
+
+    def read_checkpoint(self, state):
+        """(arrays, metadata) of the checkpoint.  Raises RunError where it does not belong to this training."""
         arrays, metadata = read_tensors(self.checkpoint)
         if "state" not in metadata:
             raise RunError(f"{self.checkpoint}: an older tinyae wrote it, which kept nothing to resume from.")
@@ -75,11 +93,19 @@ class Run:
         if differ or metadata["model"] != json.loads(json.dumps(getattr(state.model, "config", None))):
             expected, got = ({name: of[name] for name in differ} or "another model" for of in (metadata["training"], self.training))
             raise RunError(f"{self.folder}: it belongs to another training.", expected=expected, got=got)
-        state.restore(arrays, metadata["state"])
+        return arrays, metadata
 
     def write_metrics(self, metrics):
         """metrics.json: what the model achieves, with units, binarisation, seed and versions."""
         write_json(self.folder / "metrics.json", metrics)
+
+    def read_metrics(self):
+        """The content of metrics.json; {} where there is none, or it cannot be read."""
+        try:
+            found = json.loads((self.folder / "metrics.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
 
 def read_config(path):
