@@ -1,6 +1,7 @@
 """What the microscope costs: recording beside the plain step, and the way from a trace to its page.
 
     OPENBLAS_NUM_THREADS=1 python benchmarks/microscope.py --write      # half a minute
+    python benchmarks/microscope.py --screenshot                        # the README's picture, by Chromium
 
 Medians of interleaved rounds, in one process: both sides are this library.
 """
@@ -8,7 +9,9 @@ Medians of interleaved rounds, in one process: both sides are this library.
 import argparse
 import pathlib
 import statistics
+import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -85,12 +88,24 @@ def page_costs():
         yield f"| {name} | {len(found.lines):,} | {time.perf_counter() - start:.2f} | {len(page.encode()) / 1e3:,.0f} |"
 
 
+def take_screenshot():
+    """Write microscope.png: the page of `tinyae microscope vae`, at the draw of z."""
+    with tempfile.TemporaryDirectory() as folder:
+        page = pathlib.Path(folder) / "vae.html"
+        subprocess.run([sys.executable, "-m", "tinyae", "microscope", "vae", "--html", page], check=True, cwd=ROOT)
+        flags = "--headless --no-sandbox --disable-gpu --no-first-run --disable-background-networking --hide-scrollbars --window-size=1280,900"
+        picture = f"--screenshot={TABLE.with_suffix('.png')}"
+        subprocess.run(["chromium", *flags.split(), f"--user-data-dir={folder}/profile", picture, f"file://{page}#n6,backward"], check=True)
+
+
 def main():
     """Measure, print, and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--write", action="store_true", help=f"put the tables into {TABLE.name}")
-    lines = []
-    arguments = parser.parse_args()
+    parser.add_argument("--screenshot", action="store_true", help="take the README's picture instead")
+    lines, arguments = [], parser.parse_args()
+    if arguments.screenshot:
+        return take_screenshot()
     for measure in (recording_costs, page_costs):
         for line in measure():
             print(line, flush=True)

@@ -3,6 +3,7 @@
 import inspect
 import pathlib
 import re
+import runpy
 
 import numpy as np
 import pytest
@@ -30,7 +31,17 @@ def run(source):
 
 
 def test_every_program_is_run_by_a_test():
-    known = ["for epoch in range(20)", "patience=5", "class Residual", "StandardNormal", "class VAE", "def swish", "detect_anomaly", "fake_gpu"]
+    known = [
+        "for epoch in range(20)",
+        "patience=5",
+        "class Residual",
+        "StandardNormal",
+        "class VAE",
+        "def swish",
+        "detect_anomaly",
+        "fake_gpu",
+        "backward_steps",
+    ]
     assert [program(text) for text in known] == PROGRAMS
     assert len(BLOCKS) == len(PROGRAMS) + 1
 
@@ -49,6 +60,16 @@ def test_the_model_of_ones_own_trains_and_passes_the_check(capsys):
     names = run(program("class Residual"))
     assert capsys.readouterr().out.startswith("Report(worst=")
     assert names["loss"].item() < 12
+
+
+def test_the_trace_steps_back_through_the_lines_and_proves_them(capsys, tmp_path):
+    (tmp_path / "mine.py").write_text(program("backward_steps"))  # from a file: the lines are named after what stands there
+    runpy.run_path(str(tmp_path / "mine.py"))
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split(" = ")[0] for line in printed[:5]] == ["y5", "y4", "error", "y2", "y1"]
+    assert "['g4 * error', 'g4 * error']" in printed[1]
+    assert "right" in printed[-2]
+    assert printed[-1] == "None"
 
 
 def test_the_primitive_shown_is_the_code():

@@ -15,7 +15,7 @@ from PIL import Image
 
 import tinyae as ta
 from tinyae.errors import RunError
-from tinyae.microscope import compare, page, pieces, png
+from tinyae.microscope import page, pieces, png
 from tinyae.microscope.record import record_of
 from tinyae.microscope.trace import trace
 
@@ -295,12 +295,12 @@ def test_inputs_that_are_repeated_say_along_which_axis(users_record):
 
 
 def test_two_traces_tell_the_first_operation_that_differs(record):
-    assert compare.compared(record, record)["summary"][-1]["text"] == "The traces are the same in every operation"
+    assert page.difference_of(record, record)["summary"][-1]["text"] == "The traces are the same in every operation"
     other = pages.vae_record(scale=1.1)
-    found = compare.compared(record, other)
+    found = page.difference_of(record, other)
     assert next(i for i, rows in found["nodes"].items() if any(row[0].startswith("value") for row in rows)) == 6
-    assert [(row["text"], row["name"]) for row in found["summary"]][1] == ("First value that differs", "6 z")
-    assert "First value that differs: <a" in page.to_html(record, other)
+    assert [(row["text"], row["name"]) for row in found["summary"]][1] == ("First difference", "6 z")
+    assert "First difference: <a" in page.to_html(record, other)
     fewer = record | {"nodes": [node for node in record["nodes"] if node["id"] != 8]}
-    assert any(row["text"] == "Only in this trace" and row["name"] == "8 y8" for row in compare.compared(record, fewer)["summary"])
-    assert any("8 y8" in row["text"] for row in compare.compared(fewer, record)["summary"])
+    assert any(row["text"] == "Only in this trace" and row["name"] == "8 y8" for row in page.difference_of(record, fewer)["summary"])
+    assert any("8 y8" in row["text"] for row in page.difference_of(fewer, record)["summary"])

@@ -241,7 +241,7 @@ def test_panels_keys_and_differences_open_and_close(opened):
     assert not shown.run(differing)
     shown.press("d")
     assert shown.run(differing)
-    assert "value, norm" in shown.run("document.querySelector('.card.current .difference').textContent")
+    assert "entry 5" in shown.run("document.querySelector('.card.current .difference').textContent")
     shown.press("d")
     assert not shown.run(differing)
 

@@ -139,3 +139,30 @@ def test_a_wrong_rule_of_a_fused_operation_is_shown_and_fails_the_checks(monkeyp
     assert [one["check"]["verdict"] for one in node["rules"]] == ["wrong", "right"]
     assert node["inside"]
     assert [check["passed"] for check in record["checks"] if check["what"] == "gradients"] == [False]
+
+
+@pytest.mark.parametrize(("write", "constant"), [
+    (lambda a, b: a + b + 2.0, 2.0),
+    (lambda a, b: 3.0 - (a - b) * 2.0, 3.0),
+    (lambda a, b: (a + b + np.array([1.0, 2.0])).mean(), 1.5),
+    (lambda a, b: a + b, 0.0),
+])  # fmt: skip
+def test_constants_of_the_loss_are_counted_and_everything_adds_up(write, constant):
+    w = ta.Tensor(np.array(0.7), requires_grad=True)
+
+    def loss():
+        first = w * w
+        second = ta.ops.exp(w)
+        return write(first, second)
+
+    record = record_of(trace(loss), draws=0)
+    assert [term["name"] for term in record["terms"]] == ["first", "second"]
+    assert record["loss"]["constant"] == pytest.approx(constant)
+    assert record["checks"][0]["passed"]
+    assert ("constants" in record["checks"][0]["what"]) == bool(constant)
+
+
+def test_entries_that_hardly_differ_have_a_histogram():
+    w = ta.Tensor(np.array([1.0, 1.0 + 2e-16]), requires_grad=True)
+    record = record_of(trace(lambda: (w * 1.0).sum()), draws=0)
+    assert record["nodes"][0]["value"]["histogram"] == [2]

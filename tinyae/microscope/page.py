@@ -9,7 +9,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from tinyae.microscope import pieces
-from tinyae.microscope.compare import compared
+from tinyae.microscope.diff import diff
 from tinyae.microscope.templates import template
 from tinyae.training.files import write_atomic
 
@@ -58,7 +58,7 @@ def render(record, other=None, detail=DETAILS[0]):
     """The page with so much detail."""
     style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     policy = f"default-src 'none'; img-src data:; style-src '{digest(style)}'; script-src '{digest(script)}'; base-uri 'none'; form-action 'none'"
-    difference = None if other is None else compared(record, other)
+    difference = None if other is None else difference_of(record, other)
     names = {node["id"]: f"{node['id']} {node['name']}" for node in record["nodes"]}
     return template(HERE / "page.html.j2").render(
         record=record,
@@ -96,6 +96,23 @@ KEYS = {
 def digest(text):
     """What a content security policy calls an inline style or script."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def difference_of(record, other):
+    """{"nodes": {id: [(what, text)]}, "summary": sentences} of the Diff of two records; `a` is the page's own, `b` the other."""
+    found = diff(record, other)
+    loss, its = (one["loss"]["value"] for one in (record, other))
+    sentences = [{"text": f"Loss {pieces.number(loss, 6)} here (a), {pieces.number(its, 6)} in the other trace (b)", "node": None, "name": ""}]
+    if found.starts:
+        sentences.append({"text": f"These differ before anything is computed: {', '.join(found.starts)}", "node": None, "name": ""})
+    for text, row in (("First difference", found.first), *(("Only in this trace", row) for row in found.rows if row.b is None)):
+        if row is not None and row.a is not None:
+            sentences.append({"text": text, "node": row.a["id"], "name": f"{row.a['id']} {row.a['name']}"})
+    if only := [f"{row.b['id']} {row.b['name']}" for row in found.rows if row.a is None]:
+        sentences.append({"text": f"Only in the other trace: {', '.join(only)}", "node": None, "name": ""})
+    if found.first is None:
+        sentences.append({"text": "The traces are the same in every operation", "node": None, "name": ""})
+    return {"nodes": {row.a["id"]: list(row.differences.items()) for row in found.rows if row.a is not None}, "summary": sentences}
 
 
 def ledger_of(record):

@@ -4,8 +4,8 @@ A record is a dict of lists, dicts, texts and numbers, and JSON can hold all of 
 
     format        "tinyae trace 1"
     title, seed, dtype
-    loss          {"name", "value"}
-    terms         [{"name", "node", "value"}]: what the loss adds up; the values' sum is the loss, constants left out
+    loss          {"name", "value", "constant"}: the constant is what stays of it where every term is 0
+    terms         [{"name", "node", "value"}]: what the loss adds up; their sum and the constant are the loss
     functions     [{"file", "name", "first", "lines"}]: the source that a reader sees, in the order in which it ran
     dimensions    [{"node", "name", "values"}]: what each latent dimension adds to the loss through a closed-form KL divergence
     nodes         the operations in their order, see `node_of`; of a loop of many turns the first ones and the last
@@ -53,7 +53,7 @@ def record_of(trace, *, title="", seed=None, image_shape=None, draws=200, checks
         "title": title,
         "seed": seed,
         "dtype": str(trace.loss.dtype),
-        "loss": {"name": root.name or "loss", "value": trace.loss.item()},
+        "loss": {"name": root.name or "loss", "value": trace.loss.item(), "constant": replay.constant_of(trace)},
         "terms": [{"name": name, "node": line.number, "value": contribution(line)} for name, line in trace.terms.items()],
         "dimensions": dimensions_of(trace),
         "functions": functions.found,
@@ -279,8 +279,9 @@ def whole_checks(record):
     """What holds for the whole trace: the terms add up, and every gradient is proved."""
     found, proofs = [], [node["check"] for node in record["nodes"]] + [rule["check"] for node in record["nodes"] for rule in node["rules"]]
     if len(record["terms"]) > 1:
-        total, loss = sum(term["value"] for term in record["terms"]), record["loss"]["value"]
-        names = " + ".join(term["name"] for term in record["terms"])
+        constant, loss = record["loss"]["constant"], record["loss"]["value"]
+        total = constant + sum(term["value"] for term in record["terms"])
+        names = " + ".join([*(term["name"] for term in record["terms"]), *["constants"] * bool(constant)])
         passed = abs(total - loss) <= 1e-4 * (1 + abs(loss))
         found.append({"what": f"{names} = {record['loss']['name']}", "passed": passed, "text": f"{total:.6g} and {loss:.6g}"})
     if proofs := [proof for proof in proofs if proof is not None]:

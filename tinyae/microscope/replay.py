@@ -209,6 +209,17 @@ def compared(function, gradient, direction, tolerance):
     return ("lost", first) if lost else ("kink" if at_kink else "wrong", numbers)
 
 
+def constant_of(trace):
+    """What stays of the loss where every term is 0: its constants."""
+    moved = {term.number: np.zeros(term.value.shape) for term in trace.terms.values()}
+    for line in trace.lines:
+        if line.number not in moved and any(argument.line in moved for argument in line.arguments):
+            values = [moved.get(argument.line, value) for argument, value in zip(line.arguments, inputs_of(line), strict=True)]
+            moved[line.number] = result_of(line, values)
+    root = trace.line_of(trace.loss)
+    return float((wide(root.cotangent) * moved[root.number]).sum())
+
+
 def redraw(trace, draws=200, seed=0):
     """How the gradients spread over the noise: {line number: (mean gradient, standard deviation)}, arrays like the values, float64.
 

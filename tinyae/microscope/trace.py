@@ -114,6 +114,18 @@ class Trace:
         """The Proof of the first wrong gradient on the way back from the loss, with its line and input; None where all are right."""
         return replay.blame(self, seed)
 
+    def to_record(self, **settings):
+        """The trace as plain data for files and viewers: see `record_of` for the settings."""
+        from tinyae.microscope.record import record_of
+
+        return record_of(self, **settings)
+
+    def to_html(self, path, **settings):
+        """Write the trace as one self-contained page; settings are those of `record_of`.  Returns the path."""
+        from tinyae.microscope.page import write_page
+
+        return write_page(self.to_record(**settings), path)
+
     def forget(self):
         """Take back what a backward pass has noted."""
         for line in self.lines:
