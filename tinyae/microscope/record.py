@@ -38,13 +38,15 @@ BINS, ROWS, COLUMNS = 16, 16, 48  # of a histogram, and at most so many of a pic
 ENTRIES = 64  # an array of no more is shown in numbers too
 
 
-def record_of(trace, *, title="", seed=None, image_shape=None, draws=200, checks=True):
+def record_of(trace, *, title="", seed=None, image_shape=None, draws=None, checks=True):
     """The record of a finished trace, gradients and all (see the head of this file).
 
     image_shape: of rows that are images, (height, width) or (channels, height, width).  draws: how often the noise is drawn again for the
-    spread of the gradients, 0 for not at all.  checks: whether each gradient is proved by finite differences.
+    spread of the gradients, 0 for not at all (default: 200, less often in a large program).
+    checks: whether each gradient is proved by finite differences.
     """
     kept = unfolded(trace)
+    draws = draws_for(trace) if draws is None else draws
     functions, spread = Functions(), replay.redraw(trace, draws) if draws else {}
     nodes = [node_of(trace, line, functions, image_shape, spread, checks) for line in kept]
     root = trace.line_of(trace.loss)
@@ -86,6 +88,11 @@ def dimensions_of(trace):
             parts = [(weights * line.primitive.forward(*(value[..., [j]] for value in values))).sum() for j in range(values[0].shape[-1])]
             found.append({"node": line.number, "name": line.label, "values": [float(part) for part in parts]})
     return found
+
+
+def draws_for(trace):
+    """How often the noise is drawn again: 200 times, and less often in a long or a large program, where it would take seconds."""
+    return max(2, min(200, 6_000_000 // sum(1000 + line.value.size for line in trace.lines)))
 
 
 def unfolded(trace):

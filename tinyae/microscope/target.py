@@ -13,7 +13,6 @@ from tinyae.microscope.trace import trace
 from tinyae.nn import Module
 
 USUAL = ("loss", "main")  # of a file alone, the function that is meant; else the only one that it defines
-DRAWS, WORK = 200, 50_000  # how often noise is drawn again, and how many operations may be run for it
 KINDS = "vae, autoencoder, or FILE.py::FUNCTION"
 
 
@@ -45,7 +44,6 @@ class Target:
     def record(self, found=None, **settings):
         """The record of a trace of it, by default of a new one; settings: of `record_of`."""
         found = self.trace() if found is None else found
-        settings = {"draws": max(2, min(DRAWS, WORK // len(found.lines)))} | settings
         return record_of(found, title=self.title, seed=self.seed, image_shape=self.image_shape, **settings)
 
 
