@@ -29,7 +29,7 @@ class Bernoulli(Distribution):
 
         Raises DataError for others (on the host).
         """
-        self.check(x, 0, 1)
+        self.check_support(x, 0, 1)
         return -bce_with_logits(self.logits, x)
 
     def entropy(self):

@@ -42,7 +42,7 @@ class Categorical(Distribution):
         Raises DtypeError for labels, DataError for values outside [0, 1] (on the host).
         """
         y = -cross_entropy_with_logits(self.logits, x)
-        self.check(x, 0, 1)
+        self.check_support(x, 0, 1)
         return y
 
     def entropy(self):

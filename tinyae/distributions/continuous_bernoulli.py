@@ -39,7 +39,7 @@ class ContinuousBernoulli(Reparameterised):
 
     def log_prob(self, x):
         """The log-density of x, (..., D), in nats; summed over D.  Returns (...,).  Raises DataError outside [0, 1] (on the host)."""
-        self.check(x, 0, 1)
+        self.check_support(x, 0, 1)
         return (x * self.logits - log_normaliser(self.logits)).sum(axis=-1)
 
     def entropy(self):

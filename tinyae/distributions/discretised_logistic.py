@@ -39,7 +39,7 @@ class DiscretisedLogistic(Distribution):
 
     def log_prob(self, x):
         """The log-probability of levels x, (..., D), in nats; summed over D.  Returns (...,).  Raises DataError outside [-1, 1] (on the host)."""
-        self.check(x, -1, 1)
+        self.check_support(x, -1, 1)
         return self.log_mass(x).sum(axis=-1)
 
     def entropy(self):

@@ -31,7 +31,7 @@ class Distribution:
         like = next((raw(value) for value in given if hasattr(value, "shape")), as_array(0.0))
         return array_module(like).zeros((*axes(draws), *self.shape), like.dtype)
 
-    def check(self, x, low, high):
+    def check_support(self, x, low, high):
         """Raise DataError for values x outside [low, high], by more than rounding.  On a GPU a look would wait for it: there nothing is done."""
         values = np.asarray(x) if isinstance(x, (int, float)) else raw(x)
         if not isinstance(values, (np.ndarray, np.generic)) or not values.size:

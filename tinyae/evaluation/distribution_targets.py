@@ -25,7 +25,7 @@ from tinyae.distributions import (
     normal,
     uniform,
 )
-from tinyae.errors import ArgumentError
+from tinyae.errors import ArgumentError, DataError
 
 
 def same(found, expected):
@@ -75,6 +75,8 @@ def distribution_checks():
     for module, instances in DISTRIBUTIONS.items():
         semantic = [partial(check_distribution, *instance, dtype) for instance in instances for dtype in (np.float64, np.float32)]
         found[module] = {"semcheck": semantic, "gradcheck": [partial(check_distribution_gradients, *instance) for instance in instances]}
+    for module, low in ((bernoulli, 0), (continuous_bernoulli, 0), (categorical, 0), (discretised_logistic, -1)):
+        found[module]["semcheck"].append(partial(check_refusals, *DISTRIBUTIONS[module][0][:2], low))
     found[categorical]["semcheck"].append(check_straight_through)
     found[continuous_bernoulli]["semcheck"].append(check_near_zero)
     found[uniform]["semcheck"].append(check_ends)
@@ -121,6 +123,19 @@ def check_distribution_gradients(kind, given, other):
         return sum(((i + y) ** 2).sum() for i, y in enumerate(found) if isinstance(y, Tensor))
 
     gradcheck(everything, leaves)
+
+
+def check_refusals(kind, given, low):
+    """Values beyond an end of the support, which is from `low` to 1, are refused, the ends themselves are not."""
+    q = kind(*given)
+    for x in (low, 1):
+        q.log_prob(np.full(q.shape, float(x)))
+    for x in (low - 0.5, 1.5):
+        try:
+            q.log_prob(np.full(q.shape, x))
+        except DataError:
+            continue
+        raise AssertionError("values outside the support were taken")
 
 
 def check_straight_through():
