@@ -74,7 +74,7 @@ def test_a_loop_of_a_thousand_turns_is_folded_and_the_record_small():
     assert (len(found.lines), len(record["nodes"]), record["folded"]) == (2001, 7, 1994)
     assert [node["turn"] for node in record["nodes"]] == [0, 0, 1, 1, 999, 999, 0]
     assert len(json.dumps(record)) < 60_000
-    assert record["checks"] == [{"what": "gradients", "passed": True, "text": "14 of 14 gradients agree with finite differences"}]
+    assert record["checks"] == [{"what": "gradients", "passed": True, "text": "15 of 15 gradients agree with finite differences", "node": None}]
 
 
 def test_a_short_loop_is_not_folded():
@@ -156,7 +156,7 @@ def test_constants_of_the_loss_are_counted_and_everything_adds_up(write, constan
         return write(first, second)
 
     record = record_of(trace(loss), draws=0)
-    assert [term["name"] for term in record["terms"]] == ["first", "second"]
+    assert [term["name"].lstrip("-") for term in record["terms"]] == ["first", "second"]
     assert record["loss"]["constant"] == pytest.approx(constant)
     assert record["checks"][0]["passed"]
     assert ("constants" in record["checks"][0]["what"]) == bool(constant)
@@ -166,3 +166,47 @@ def test_entries_that_hardly_differ_have_a_histogram():
     w = ta.Tensor(np.array([1.0, 1.0 + 2e-16]), requires_grad=True)
     record = record_of(trace(lambda: (w * 1.0).sum()), draws=0)
     assert record["nodes"][0]["value"]["histogram"] == [2]
+
+
+def test_only_what_meets_the_data_entry_by_entry_is_drawn_as_images():
+    model = ta.models.VAE(64, 2, (64,), channels=(4, 4), image_shape=(8, 8), rng=ta.rng(0))
+    x = ta.rng(1).bernoulli(np.full((3, 64), 0.5, np.float32))
+    record = record_of(trace(model.loss, x, noise=ta.rng(2).normal((3, 2))), image_shape=(8, 8), draws=0, checks=False)
+    drawn = {node["name"]: node["value"]["picture"] for node in record["nodes"] if node["value"]["picture"]}
+    assert drawn["logits"]["images"] == 3
+    hidden = next(node for node in record["nodes"] if node["operation"] == "linear")  # 64 units, as many as an image has pixels
+    assert hidden["value"]["shape"] == [3, 64]
+    assert hidden["value"]["picture"]["images"] == 0
+    wide = next(node for node in record["nodes"] if node["value"]["shape"] == [3, 4, 4, 4])  # 4 channels of 4x4 are 64 numbers too
+    assert (wide["value"]["picture"]["rows"], wide["value"]["picture"]["images"]) == (4, 4)
+    dense = ta.models.VAE(64, 2, (16,), rng=ta.rng(0))
+    record = record_of(trace(dense.loss, x, noise=ta.rng(2).normal((3, 2))), image_shape=(8, 8), draws=0, checks=False)
+    weights = {leaf["name"]: leaf["value"]["picture"]["images"] for leaf in record["leaves"]}
+    assert weights["encoder.0.weight"] == 6
+    assert weights["decoder.2.weight"] == 0
+
+
+def test_what_is_subtracted_says_so_in_the_name_of_its_term():
+    w = ta.Tensor(np.array([0.7, 0.2]), requires_grad=True)
+
+    def loss():
+        first = (w * w).sum()
+        second = ta.ops.exp(w).sum()
+        return first - 0.5 * second
+
+    record = record_of(trace(loss), draws=0)
+    assert [term["name"] for term in record["terms"]] == ["first", "-0.5 * second"]
+    assert " - " in record["checks"][0]["what"]
+    assert record["checks"][0]["passed"]
+
+
+def test_a_wrong_rule_is_named_and_the_parameters_before_it_fail_too(monkeypatch):
+    rule = ta.ops.tanh.rules[0]
+    right = rule.function
+    monkeypatch.setattr(rule, "function", lambda *given: 1.5 * right(*given))
+    w = ta.Tensor(np.array([0.7, 0.2]), requires_grad=True)
+    record = record_of(trace(lambda: ta.ops.tanh(w * 2.0).sum()), draws=0)
+    assert [leaf["check"]["verdict"] for leaf in record["leaves"]] == ["wrong"]
+    check = record["checks"][-1]
+    assert not check["passed"]
+    assert (check["node"], "tanh" in check["text"]) == (2, True)

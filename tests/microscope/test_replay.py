@@ -132,7 +132,8 @@ def deep(x, turns):
 def test_a_long_program_is_proved_piece_by_piece(monkeypatch):
     found = trace(deep, leaf(3), 200)
     assert len(found.lines) > 5 * replay.HORIZONS[0]
-    assert len(replay.followers(found, found.lines[0], replay.HORIZONS[0])) == replay.HORIZONS[0]
+    moves = replay.Moves(found, None, None, line=found.lines[0])
+    assert len(moves.followers(replay.HORIZONS[0])) == replay.HORIZONS[0]
     assert {found.check(line).verdict for line in found.lines} == {"right"}
     plant(monkeypatch, ops.tanh, ERRORS["half as much again"])
     broken = trace(deep, leaf(3), 200)
@@ -283,3 +284,45 @@ def test_nothing_is_drawn_where_there_is_no_noise():
 def traced_without_noise():
     x = leaf(3)
     return trace(lambda: ops.exp(x).sum())
+
+
+# ---- leaves
+
+
+def shared(w, x):
+    h = ops.tanh(x * w)
+    return (h * w).sum() + ops.relu(w).sum()
+
+
+def test_the_gradient_of_a_leaf_is_proved_over_all_lines_that_use_it():
+    w, x = leaf(4), np.linspace(-1, 1, 4)
+    found = trace(shared, w, x)
+    proof = found.check(w)
+    assert proof.verdict == "right"
+    assert proof.error < 1e-8
+    assert "d loss / d w: right" in str(proof)
+
+
+def test_a_leaf_before_a_wrong_rule_is_wrong_though_its_own_rules_are_right(monkeypatch):
+    plant(monkeypatch, ops.tanh, ERRORS["half as much again"])
+    w, x = leaf(4), np.linspace(-1, 1, 4)
+    found = trace(shared, w, x)
+    assert {proof.verdict for proof in replay.check_rules(found.lines[0])} == {"right"}
+    assert found.check(w).verdict == "wrong"
+    assert found.blame().line.primitive is ops.tanh
+
+
+def test_a_leaf_behind_a_surrogate_or_without_a_gradient_is_no_failure():
+    w = leaf(3)
+    assert trace(lambda: (ops.sign_straight_through(w) * w).sum()).check(w).verdict == "surrogate"
+    other = leaf(3)
+    found = trace(lambda: (w * w).sum() + (w * ops.relu(other).detach()).sum())
+    assert found.check(w).verdict == "right"
+    assert found.check(other).verdict == "no gradient"
+
+
+def test_tracing_twice_does_not_add_up_gradients():
+    w = leaf(3)
+    first = trace(lambda: (w * w).sum()).leaves[id(w)][1].grad.copy()
+    trace(lambda: (w * w).sum())
+    np.testing.assert_array_equal(w.grad, first)

@@ -45,7 +45,7 @@ def test_contributions_add_up_at_every_line_and_leaf():
 def test_a_term_contributes_what_its_own_backward_gives():
     x = leaf(3, 2)
     found = trace(mixed, x)
-    assert list(found.terms) == ["error", "0.5 * size", "y10 + 2.0"]
+    assert list(found.terms) == ["error", "-0.5 * size", "y10 + 2.0"]
     alone = ta.Tensor(x.data, requires_grad=True)
     (3.0 * ops.square(alone - 1).sum()).backward()
     np.testing.assert_allclose(found.leaf_terms[id(x)]["error"], alone.grad, rtol=1e-12)

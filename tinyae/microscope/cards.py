@@ -1,24 +1,51 @@
 """What the terminal shows of a record: the source with its selected line, and a card for an operation."""
 
+import math
+
 BARS, ASCII_BARS = " ▁▂▃▄▅▆▇█", " .:-=+*#@"
 WORDS = {"right": "agrees with finite differences", "wrong": "WRONG", "kink": "at a kink", "surrogate": "surrogate: not the derivative, on purpose"}
 NARROW = 70  # columns, below which the card stands under the source
 
 
-def page(shown, width, height, keys):
-    """The screen: heading, source and card, keys."""
+class Scrolled:
+    """A text of which rich draws the part from `shown.scroll` on that fits; scrolling ends where the end is seen."""
+
+    def __init__(self, shown, text):
+        self.shown, self.text = shown, text
+
+    def __rich_console__(self, console, options):
+        from rich.segment import Segment
+        from rich.style import Style
+
+        lines = console.render_lines(self.text, options.update(height=None), pad=False)
+        height = options.height or len(lines)
+        room = max(height - 1, 1) if len(lines) > height else height
+        self.shown.page = max(room - 1, 1)
+        self.shown.scroll = start = max(0, min(self.shown.scroll, len(lines) - room))
+        for line in lines[start : start + room]:
+            yield from line
+            yield Segment.line()
+        if room < height:
+            above, below = start, len(lines) - start - room
+            ways = [f"{above} above, PageUp" * bool(above), f"{below} below, Space" * bool(below)]
+            yield Segment(f"... {'; '.join(filter(None, ways))}"[: options.max_width], Style(reverse=True))
+
+
+def page(shown, width, height, keys, every_key):
+    """The screen: heading, source and card (or, where they are asked for, all keys), the most useful keys."""
     from rich.layout import Layout
     from rich.padding import Padding
     from rich.text import Text
 
     if height < 6:
-        return Text(f"line {shown.node['at']}  {shown.node['name']} = {shown.node['text']}", no_wrap=True, overflow="ellipsis")
+        return Text(f"{operation(shown.record, shown.node)}  {shown.node['name']} = {shown.node['text']}", no_wrap=True, overflow="ellipsis")
     whole, middle = Layout(), Layout()
     room = height - 2
     narrow = width < NARROW
     source_height = max(3, room // 3) if narrow else room
     left = Layout(source(shown, source_height), size=source_height if narrow else None, ratio=1)
-    right = Layout(Padding(card(shown), (0, 0, 0, 0 if narrow else 2)), ratio=1)
+    text = Text("\n".join(f"{pressed:<24}{action}" for pressed, action in every_key.items())) if shown.help else card(shown)
+    right = Layout(Padding(Scrolled(shown, text), (0, 0, 0, 0 if narrow else 2)), ratio=1)
     (middle.split_column if narrow else middle.split_row)(left, right)
     whole.split_column(Layout(heading(shown), size=1), middle, Layout(Text(keys, style="dim", no_wrap=True, overflow="ellipsis"), size=1))
     return whole
@@ -52,19 +79,19 @@ def source(shown, height):
     return text
 
 
-def card(shown, whole=True):
-    """The card of the selected operation; in the backward mode the gradient comes first.  whole: with the other mode's part too."""
+def card(shown):
+    """The card of the selected operation; in the backward mode the gradient comes first."""
     from rich.text import Text
 
     node, text = shown.node, Text()
-    text.append(f"{node['id']:>3}  {node['name']} = {node['text']}\n", style="bold")
-    text.append(f"     {node['operation']}, {place(shown.record, node)}\n")
+    text.append(f"{node['name']} = {node['text']}\n", style="bold")
+    text.append(f"{operation(shown.record, node)}: {node['operation']}\n")
     if node["about"]:
         text.append(f"{node['about']}\n", style="dim")
     for call in node["path"]:
         text.append(f"  in {call['file']}:{call['line']}  {call['source']}\n", style="dim")
     parts = [backward, forward] if shown.mode == "backward" else [forward, backward]
-    for part in parts if whole else parts[:1]:
+    for part in parts:
         for line, style in part(shown):
             text.append(line + "\n", style=style)
     text.rstrip()
@@ -77,7 +104,7 @@ def forward(shown):
     yield "\nVALUE", "bold"
     yield from array(node["value"], shown.bars)
     for given in node["inputs"]:
-        origin = f"line {given['node']}" if given["node"] else "noise, a constant" if given["noise"] else given["kind"]
+        origin = f"operation {given['node']}" if given["node"] else "noise, a constant" if given["noise"] else given["kind"]
         yield f"  {given['role']}: {given['text']}  {shape(given['shape'])}  ({origin})", ""
     for name, value in node["attributes"].items():
         yield f"  {name} = {value}", "dim"
@@ -100,13 +127,13 @@ def backward(shown):
     else:
         yield from array(part, shown.bars)
     for one in node["from"]:
-        yield f"  from line {one['node']}: norm {number(one['norm'])}, {one['share']:.0%} of the sum", ""
+        yield f"  from operation {one['node']}: norm {number(one['norm'])}, {one['share']:.0%} of the sum", ""
     if node["spread"] is not None:
         yield f"  over fresh noise: mean gradient {number(node['spread']['mean'])}, standard deviation {number(node['spread']['deviation'])}", ""
     if node["check"] is not None:
         yield from proof(node["check"], "  proof: ")
     for rule in node["rules"]:
-        to = f"line {rule['to']}" if isinstance(rule["to"], int) else ".grad"
+        to = f"operation {rule['to']}" if isinstance(rule["to"], int) else ".grad"
         summed = f", summed over axis {', '.join(map(str, rule['summed']))}" if rule["summed"] else ""
         yield f"\n  to {node['inputs'][rule['input']]['text']} ({to}):  {rule['text']}{summed}", "cyan"
         yield f"    norm {number(rule['norm'])}, shape {shape(rule['shape'])}", ""
@@ -123,7 +150,10 @@ def proof(check, start):
 
 
 def array(found, bars):
-    """(line, style) of the statistics of an array."""
+    """(line, style) of the statistics of an array; of a single number it is enough to tell it."""
+    if math.prod(found["shape"]) == 1 and found["min"] is not None:
+        yield f"  {shape(found['shape'])} {found['dtype']}, {number(found['min'])}", ""
+        return
     yield f"  {shape(found['shape'])} {found['dtype']}, norm {number(found['norm'])}", ""
     if found["min"] is not None:
         yield f"  {number(found['min'])} to {number(found['max'])}, mean {number(found['mean'])} +- {number(found['deviation'])}", ""
@@ -143,6 +173,11 @@ def shape(sizes):
 def number(value):
     """A number as text."""
     return "not finite" if value is None else f"{value:.4g}"
+
+
+def operation(record, node):
+    """The number of a node, and its line of the source."""
+    return f"operation {node['id']} ({place(record, node)})"
 
 
 def place(record, node):

@@ -308,6 +308,7 @@ def leaf_of(record, leaf, names, detail):
         "value": array_of(leaf["value"], f"the value of {leaf['name']}", "value", detail),
         "gradients": gradients_of(record, leaf, f"the gradient of the loss with respect to {leaf['name']}", detail),
         "parts": parts_of(record, leaf),
+        "check": check_of(leaf["check"]),
         "norm": "none" if leaf["gradient"] is None else number(leaf["gradient"]["norm"]),
         "users": [(user, names[user]) for user in leaf["nodes"] if user in names],
     }

@@ -10,14 +10,13 @@ A record is a dict of lists, dicts, texts and numbers, and JSON can hold all of 
     dimensions    [{"node", "name", "values"}]: what each latent dimension adds to the loss through a closed-form KL divergence
     nodes         the operations in their order, see `node_of`; of a loop of many turns the first ones and the last
     folded        how many operations were left out for it
-    leaves        [{"name", "kind", "value", "gradient", "terms", "nodes"}]: parameters and other leaves, their gradients by term
-    checks        [{"what", "passed", "text"}]: what holds for the whole trace
+    leaves        [{"name", "kind", "value", "gradient", "terms", "nodes", "check"}]: parameters and others, their gradients, by term, proved
+    checks        [{"what", "passed", "text", "node"}]: what holds for the whole trace; node: where it first does not
     draws         how often the noise was drawn again for the `spread` of the gradients; 0 where there is no noise
 
 Numbers have six significant digits; None stands for what is no finite number.
 """
 
-import base64
 import linecache
 import math
 import os
@@ -29,12 +28,13 @@ from tinyae.microscope import replay
 from tinyae.microscope.equations import rule_equation, value_equation
 from tinyae.microscope.expand import can_expand, expand, is_large
 from tinyae.microscope.lines import norm
+from tinyae.microscope.pixels import Pixels, picture_of
 from tinyae.microscope.terms import contribution
 from tinyae.ops.variational import kl_normal_normal, kl_standard_normal
 
 FORMAT = "tinyae trace 1"
 TURNS = 2, 1  # of a longer loop, how many turns are kept at its beginning and at its end
-BINS, ROWS, COLUMNS = 16, 16, 48  # of a histogram, and at most so many of a picture
+BINS = 16  # of a histogram
 ENTRIES = 64  # an array of no more is shown in numbers too
 
 
@@ -45,10 +45,10 @@ def record_of(trace, *, title="", seed=None, image_shape=None, draws=None, check
     spread of the gradients, 0 for not at all (default: 200, less often in a large program).
     checks: whether each gradient is proved by finite differences.
     """
-    kept = unfolded(trace)
+    kept, pixels = unfolded(trace), Pixels(trace, image_shape)
     draws = draws_for(trace) if draws is None else draws
     functions, spread = Functions(), replay.redraw(trace, draws) if draws else {}
-    nodes = [node_of(trace, line, functions, image_shape, spread, checks) for line in kept]
+    nodes = [node_of(trace, line, functions, pixels, spread, checks) for line in kept]
     root = trace.line_of(trace.loss)
     found = {
         "format": FORMAT,
@@ -61,7 +61,7 @@ def record_of(trace, *, title="", seed=None, image_shape=None, draws=None, check
         "functions": functions.found,
         "nodes": nodes,
         "folded": len(trace.lines) - len(kept),
-        "leaves": [leaf_of(trace, name, leaf, image_shape) for name, leaf in trace.leaves.values()],
+        "leaves": [leaf_of(trace, name, leaf, pixels, checks) for name, leaf in trace.leaves.values()],
         "draws": draws if spread else 0,
     }
     return tidy(found | {"checks": whole_checks(found)})
@@ -126,7 +126,7 @@ class Functions:
         return self._numbers[key]
 
 
-def node_of(trace, line, functions, image_shape, spread, checks):
+def node_of(trace, line, functions, pixels, spread, checks):
     """An operation.  Its line is that of the reader's own code, or of a model's; `path` the lines from there to the operation.
 
     inputs: of each its text, role in the operation, kind, and the node that made it.  equation: its value as LaTeX, or None.
@@ -134,7 +134,7 @@ def node_of(trace, line, functions, image_shape, spread, checks):
     where it is no single expression), what it gives to whom, and the proof.  from: the nodes that its own gradient comes from, and their
     shares.  inside: the operations of the composed twin of a fused one.
     """
-    home = line.home
+    home, image_shape = line.home, pixels.shape_of(line.number, line.value)
     proof = replay.check(trace, line) if checks and line.cotangent is not None else None
     found = {
         "id": line.number,
@@ -165,7 +165,7 @@ def node_of(trace, line, functions, image_shape, spread, checks):
     }
     if can_expand(line) and not is_large(line):
         twin, inside = expand(line, compare=False), Functions()  # a wrong rule is what a reader may have come to see
-        found["inside"] = [node_of(twin, one, inside, image_shape, {}, False) for one in twin.lines]
+        found["inside"] = [node_of(twin, one, inside, Pixels(twin, None), {}, False) for one in twin.lines]
     return found
 
 
@@ -224,13 +224,16 @@ def spread_of(found):
     return None if found is None else {"mean": norm(found[0]), "deviation": norm(found[1])}
 
 
-def leaf_of(trace, name, leaf, image_shape):
-    """A leaf with its gradient, by term."""
+def leaf_of(trace, name, leaf, pixels, checks):
+    """A leaf with its gradient, by term, and the proof."""
+    image_shape = pixels.shape_of(id(leaf), leaf)
     nodes = [line.number for line in trace.lines if any(argument.given is leaf for argument in line.arguments)]
     kind = next(a.kind for a in trace.lines[nodes[0] - 1].arguments if a.given is leaf)
     parts = {term: array_of(part, image_shape) for term, part in trace.leaf_terms.get(id(leaf), {}).items()}
     gradient = None if leaf.grad is None else array_of(leaf.grad, image_shape)
-    return {"name": name, "kind": kind, "value": array_of(leaf.data, image_shape), "gradient": gradient, "terms": parts, "nodes": nodes}
+    proof = proof_of(replay.check_leaf(trace, leaf)) if checks and gradient is not None else None
+    found = {"name": name, "kind": kind, "value": array_of(leaf.data, image_shape), "gradient": gradient, "terms": parts, "nodes": nodes}
+    return found | {"check": proof}
 
 
 def array_of(array, image_shape=None):
@@ -253,47 +256,23 @@ def array_of(array, image_shape=None):
     return found | {"picture": picture_of(whole, image_shape) if whole.size > 1 else None}
 
 
-def picture_of(array, image_shape=None):
-    """At most ROWS x COLUMNS entries of an array as bytes: 0 stands for -limit and 255 for limit, the largest size of a finite entry.
-
-    An array of images is shown as images, side by side: {"images": how many}; `of` is the shape of what was there.
-    """
-    flat = np.atleast_2d(array.reshape(array.shape[0], -1) if array.ndim > 1 else array)
-    images, of = 0, list(flat.shape)
-    if image_shape is not None and array.ndim > 1 and flat.shape[1] == np.prod(image_shape):
-        images = min(len(flat), 6)
-        first = flat[:images].reshape(images, -1, *image_shape[-2:])[:, 0]  # the first channel
-        flat = first.transpose(1, 0, 2).reshape(image_shape[-2], -1)
-    elif array.ndim == 4:
-        images = min(array.shape[1], 8)  # the channels of the first example
-        flat = array[0, :images].transpose(1, 0, 2).reshape(array.shape[2], -1)
-    else:
-        flat = flat[:ROWS, :COLUMNS]
-    finite = np.where(np.isfinite(flat), flat, 0.0)
-    limit = float(np.abs(finite).max()) or 1.0
-    data = np.clip(np.rint(finite / limit * 127.5 + 127.5), 0, 255).astype(np.uint8)
-    return {
-        "rows": flat.shape[0],
-        "columns": flat.shape[1],
-        "limit": limit,
-        "images": images,
-        "of": of,
-        "data": base64.b64encode(data.tobytes()).decode(),
-    }
-
-
 def whole_checks(record):
     """What holds for the whole trace: the terms add up, and every gradient is proved."""
-    found, proofs = [], [node["check"] for node in record["nodes"]] + [rule["check"] for node in record["nodes"] for rule in node["rules"]]
+    found, rules = [], [(node, rule["check"]) for node in reversed(record["nodes"]) for rule in node["rules"]]
+    proofs = [*(one["check"] for one in (*record["nodes"], *record["leaves"])), *(check for _, check in rules)]
     if len(record["terms"]) > 1:
         constant, loss = record["loss"]["constant"], record["loss"]["value"]
         total = constant + sum(term["value"] for term in record["terms"])
         names = " + ".join([*(term["name"] for term in record["terms"]), *["constants"] * bool(constant)])
         passed = abs(total - loss) <= 1e-4 * (1 + abs(loss))
-        found.append({"what": f"{names} = {record['loss']['name']}", "passed": passed, "text": f"{total:.6g} and {loss:.6g}"})
+        names = names.replace("+ -", "- ")
+        found.append({"what": f"{names} = {record['loss']['name']}", "passed": passed, "text": f"{total:.6g} and {loss:.6g}", "node": None})
     if proofs := [proof for proof in proofs if proof is not None]:
         verdicts = [proof["verdict"] for proof in proofs]
         others = [f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts) if verdict != "right"]
         text = f"{verdicts.count('right')} of {len(proofs)} gradients agree with finite differences{'; ' * bool(others)}{', '.join(others)}"
-        found.append({"what": "gradients", "passed": not {"wrong", "not finite"} & {*verdicts}, "text": text})
+        first = next((node for node, check in rules if check and check["verdict"] == "wrong"), None)
+        text += f"; the first wrong rule on the way back is that of {first['id']} {first['name']} = {first['text']}" if first else ""
+        passed = not {"wrong", "not finite"} & {*verdicts}
+        found.append({"what": "gradients", "passed": passed, "text": text, "node": first and first["id"]})
     return found

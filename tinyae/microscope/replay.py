@@ -22,7 +22,7 @@ class Proof(NamedTuple):
 
     verdict: "right", "wrong", "kink" (between the two one-sided slopes), "surrogate" (a gradient that is not meant to be the derivative),
     "no gradient", or "not finite" (the loss is not, so it has no slope).  error: relative.  slopes: one-sided, (backward, forward).
-    at: the input of the operation; None for the line's value.
+    at: the input of the operation; None for the line's value.  whole: of a leaf, at its first line, the gradient from all lines that use it.
     """
 
     line: object
@@ -32,10 +32,12 @@ class Proof(NamedTuple):
     analytic: float = np.nan
     error: float = np.nan
     slopes: tuple = (np.nan, np.nan)
+    whole: bool = False
 
     def __str__(self):
         where = f"line {self.line.number}, {self.line.call.file}:{self.line.call.line}  {self.line.label} = {self.line.text}"
         what = f"d loss / d {self.line.label}" if self.at is None else f"the gradient of {self.line.primitive.name} in {self.at.text}"
+        what = f"d loss / d {self.at.text}" if self.whole else what
         if self.verdict in ("surrogate", "no gradient", "not finite"):
             return f"{where}\n  {what}: {self.verdict}"
         numbers = f"finite differences {self.numeric:.8g}, trace {self.analytic:.8g}, relative error {self.error:.1e}"
@@ -60,47 +62,100 @@ def result_of(line, values):
 
 
 def check(trace, line, seed=0):
-    """A Proof of `line.cotangent`: the value is moved along a random direction, and what follows from it is computed again.
+    """A Proof of the gradient of a value: it is moved along a random direction, and what follows from it is computed again.
 
     That is all that follows, or the next operations of a longer program (see HORIZONS); how much the loss changes with what they hand on
     is taken from their gradients, for which there are proofs of their own.  So are, where the loss has a kink, operations with kinks.
-    line: a Line, its number, or the Tensor that it computed.
+    line: a Line, its number, the Tensor that it computed, or a leaf.
     """
-    line = line if hasattr(line, "primitive") else trace.lines[line - 1] if isinstance(line, int) else trace.line_of(line)
+    line = trace.lines[line - 1] if isinstance(line, int) else line
+    if isinstance(line, Tensor):
+        leaf, line = line, trace.line_of(line)
+        if line is None:
+            return check_leaf(trace, leaf, seed)
     if line.cotangent is None:
         return Proof(line, None, "no gradient")
-    if leads_to_surrogate(trace, line):
+    if leads_to_surrogate(trace, line.consumers):
         return Proof(line, None, "surrogate")
-    gradient, direction, tolerance = wide(line.cotangent), unit(line.value.shape, seed), TOLERANCE.get(line.value.dtype, 1e-6)
+    moves = Moves(trace, wide(line.value.data), wide(line.cotangent), line=line)
+    return Proof(line, None, *proved(moves, seed, line.value.dtype))
+
+
+def check_leaf(trace, leaf, seed=0):
+    """A Proof of the gradient of a leaf, the sum of what all lines that use it gave."""
+    uses = [gradient for line in trace.lines for gradient in line.gradients if gradient.argument.given is leaf]
+    if not uses:
+        users = [line for line in trace.lines if any(argument.given is leaf for argument in line.arguments)]
+        return Proof(users[0], next(a for a in users[0].arguments if a.given is leaf), "no gradient", whole=True)
+    first = uses[0].line, uses[0].argument
+    users = {gradient.line.number for gradient in uses}
+    if any(trace.lines[number - 1].primitive.surrogate for number in users) or leads_to_surrogate(trace, users):
+        return Proof(*first, "surrogate", whole=True)
+    moves = Moves(trace, wide(leaf.data), wide(leaf.grad), leaf=leaf)
+    return Proof(*first, *proved(moves, seed, leaf.dtype), whole=True)
+
+
+class Moves:
+    """The loss, up to a constant, as a function of a move of one value: of a line, or of a leaf.  gradient: what is to be proved."""
+
+    def __init__(self, trace, start, gradient, line=None, leaf=None):
+        self.trace, self.start, self.gradient, self.line, self.leaf = trace, start, gradient, line, leaf
+
+    def is_moved(self, argument, numbers):
+        """Whether an input is the value itself, or comes from it."""
+        return argument.line in numbers or (self.leaf is not None and argument.given is self.leaf)
+
+    def followers(self, most, kinks=True):
+        """The first lines that depend on the value, `most` at most, in their order; kinks: through operations with kinks too."""
+        found, numbers = [], {self.line.number} if self.line else set()
+        for other in self.trace.lines[self.line.number if self.line else 0 :]:
+            if any(self.is_moved(argument, numbers) for argument in other.arguments) and (kinks or not other.primitive.kinks):
+                numbers.add(other.number)
+                found.append(other)
+                if len(found) == most:
+                    break
+        return found
+
+    def loss(self, rest):
+        """A function of the move: numbers whose sum is the loss up to a constant.  rest: the operations that are run again."""
+        weights = handed_on(self.trace, [*([self.line] if self.line else []), *rest])
+        inside = {other.number for other in rest}
+        outside = [g for other in self.trace.lines for g in other.gradients if other.number not in inside and g.argument.given is self.leaf]
+        again = [(other, inputs_of(other)) for other in rest]
+
+        def loss(move):
+            value = self.start + move
+            moved = {self.line.number: value} if self.line else {}
+            for other, values in again:
+                values = [
+                    value if self.leaf is not None and argument.given is self.leaf else moved.get(argument.line, old)
+                    for argument, old in zip(other.arguments, values, strict=True)
+                ]
+                moved[other.number] = result_of(other, values)
+            parts = [(weight * moved[number]).ravel() for number, weight in weights.items()]
+            parts += [(wide(gradient.value) * value).ravel() for gradient in outside] if self.leaf is not None else []
+            return np.concatenate(parts)
+
+        return loss
+
+
+def proved(moves, seed, dtype):
+    """(verdict, numeric, analytic, error, slopes) of a value that is moved."""
+    direction, tolerance = unit(moves.gradient.shape, seed), TOLERANCE.get(dtype, 1e-6)
     for most in HORIZONS:
-        rest = followers(trace, line, most)
-        verdict, numbers = compared(moved_loss(trace, line, rest), gradient, direction, tolerance)
+        rest = moves.followers(most)
+        verdict, numbers = compared(moves.loss(rest), moves.gradient, direction, tolerance)
         if verdict != "lost":
             break
     if verdict in ("wrong", "kink") and any(other.primitive.kinks for other in rest):
-        smooth = moved_loss(trace, line, followers(trace, line, most, kinks=False))
-        verdict = "kink" if compared(smooth, gradient, direction, tolerance)[0] in ("right", "lost") else "wrong"
-    verdict = "right" if verdict == "lost" else verdict
-    return Proof(line, None, verdict, *numbers)
+        smooth = moves.loss(moves.followers(most, kinks=False))
+        verdict = "kink" if compared(smooth, moves.gradient, direction, tolerance)[0] in ("right", "lost") else "wrong"
+    return "right" if verdict == "lost" else verdict, *numbers
 
 
-def moved_loss(trace, line, rest):
-    """A function of a move of a line's value: numbers whose sum is the loss up to a constant.  rest: the operations that are run again."""
-    weights = handed_on(trace, [line, *rest])
-    start, rest = wide(line.value.data), [(other, inputs_of(other)) for other in rest]
-
-    def loss(move):
-        moved = {line.number: start + move}
-        for other, values in rest:
-            moved[other.number] = result_of(other, [moved.get(a.line, value) for a, value in zip(other.arguments, values, strict=True)])
-        return np.concatenate([(weight * moved[number]).ravel() for number, weight in weights.items()])
-
-    return loss
-
-
-def leads_to_surrogate(trace, line):
-    """Whether the gradient of a line comes through a surrogate."""
-    seen, stack = set(), list(line.consumers)
+def leads_to_surrogate(trace, consumers):
+    """Whether the gradient that these lines, by number, hand on comes through a surrogate."""
+    seen, stack = set(), list(consumers)
     while stack:
         if (number := stack.pop()) not in seen:
             seen.add(number)
@@ -108,18 +163,6 @@ def leads_to_surrogate(trace, line):
                 return True
             stack.extend(trace.lines[number - 1].consumers)
     return False
-
-
-def followers(trace, line, most, kinks=True):
-    """The first lines that depend on a line, `most` at most, in their order; kinks: through operations with kinks too."""
-    found, numbers = [], {line.number}
-    for other in trace.lines[line.number :]:
-        if not numbers.isdisjoint([argument.line for argument in other.arguments]) and (kinks or not other.primitive.kinks):
-            numbers.add(other.number)
-            found.append(other)
-            if len(found) == most:
-                break
-    return found
 
 
 def handed_on(trace, lines):

@@ -2,10 +2,12 @@
 
 import functools
 import inspect
+import os
 import textwrap
 from dataclasses import dataclass, field
 
 from tinyae.autograd import Tensor
+from tinyae.backend import Rng
 from tinyae.checks.subjects import failed, functions_of, loaded, meant
 from tinyae.errors import ArgumentError
 from tinyae.microscope.record import record_of
@@ -14,6 +16,12 @@ from tinyae.nn import Module
 
 USUAL = ("loss", "main")  # of a file alone, the function that is meant; else the only one that it defines
 KINDS = "vae, autoencoder, or FILE.py::FUNCTION"
+STREAMS = {  # of NumPy's generators, and how our streams are asked
+    "rng.normal(shape)": ("standard_normal", "randn"),
+    "rng.uniform(shape)": ("random", "rand", "random_sample"),
+    "rng.bernoulli(probability)": ("binomial",),
+    "rng.permutation(n)": ("shuffle", "permuted", "choice", "integers", "randint"),
+}
 
 
 @dataclass
@@ -58,16 +66,26 @@ def load_target(text, seed=0, **sizes):
     """
     file, _, name = text.partition("::")
     if not file.endswith(".py"):
+        check_no_file(text)
         return model_target(text, seed, **sizes)
     if sizes:
         raise ArgumentError(f"--{next(iter(sizes))} is the size of a model.", got=text, remedy="set it in the file")
     return file_target(file, name, seed)
 
 
+def check_no_file(text):
+    """Raise ArgumentError for what is no Python file, but looks like a file: it has an ending, a colon or a slash."""
+    file, _, function = text.partition(".py:")
+    if function:
+        raise ArgumentError(f"{text}: a function stands after two colons, FILE.py::FUNCTION.", remedy=f"{file}.py::{function}")
+    if any(mark in text for mark in "./:" + os.sep):
+        raise ArgumentError(f"{text}: it is no model, and no function in a Python file.", expected=KINDS)
+
+
 def model_target(name, seed=0, batch=4, latent=2, hidden=(16,), channels=(), activation="tanh"):
     """One training step of a small model, "vae" or "autoencoder", on digits binarised at 0.5.
 
-    Raises ArgumentError for an unknown model, a size that is no whole number, or an unknown activation.
+    Raises ArgumentError for an unknown model, a size that is no whole number, a batch of more than there is, or an unknown activation.
     """
     from tinyae import backend, data, models
 
@@ -75,6 +93,8 @@ def model_target(name, seed=0, batch=4, latent=2, hidden=(16,), channels=(), act
         raise ArgumentError(f"unknown model {name!r}.", expected=KINDS, remedy=meant(name, models.MODELS, None))
     rng = backend.rng(seed)
     digits = data.load("digits", split="train").binarise("threshold")
+    if batch > len(digits):
+        raise ArgumentError(f"a batch of {batch} is more than there is.", expected=f"at most the {len(digits)} training digits")
     settings = {"features": digits.features, "latent": latent, "hidden": tuple(hidden), "activation": activation}
     if channels:
         settings |= {"channels": tuple(channels), "image_shape": digits.image_shape}
@@ -120,7 +140,11 @@ def found(file, module, name):
             known = functions_of(module)
             hint = meant(name, known, f"it has {', '.join(known) or 'none'}")
             raise ArgumentError(f"{file}: there is no function {name!r}.", remedy=hint)
-        value = getattr(value, part)
+        owner, value = value, getattr(value, part)
+        kind = value if inspect.isclass(value) else owner if inspect.isclass(owner) and inspect.isfunction(value) else None
+        if kind is not None and part == name.rpartition(".")[2]:
+            m, method = kind.__name__[0].lower(), part if kind is owner else "loss"
+            raise ArgumentError(f"{file}: {kind.__name__} is a class.", remedy=f"make one: {m} = {kind.__name__}(...), then {file}::{m}.{method}")
     if not callable(value):
         raise ArgumentError(f"{file}: {name} is no function.", got=type(value).__name__)
     return value
@@ -169,10 +193,17 @@ def guarded(file, name, function):
         try:
             return function(*args, **kwargs)
         except (Exception, SystemExit) as error:
-            raise failed(file, error) from error
+            raise failed(file, error, stream_of_ours(error)) from error
 
     call.__name__ = name
     return call
+
+
+def stream_of_ours(error):
+    """What to write where a method of NumPy's generators was asked of one of our streams; None for any other error."""
+    if not (isinstance(error, AttributeError) and isinstance(error.obj, Rng)):
+        return None
+    return next((ours for ours, theirs in STREAMS.items() if error.name in theirs), ", ".join(STREAMS))
 
 
 def wrapped(text, width):

@@ -13,9 +13,21 @@ KEYS = {  # what a key does; arrows and others send several bytes
     "j": "next", "\x1b[B": "next", "\x1bOB": "next", "k": "previous", "\x1b[A": "previous", "\x1bOA": "previous",
     "l": "next operation", "\x1b[C": "next operation", "\x1bOC": "next operation",
     "h": "previous operation", "\x1b[D": "previous operation", "\x1bOD": "previous operation",
+    " ": "page down", "\x1b[6~": "page down", "\x1b[5~": "page up", "J": "down", "K": "up", "?": "help",
     "g": "first", "G": "last", "f": "forward", "b": "backward", "r": "first term", "e": "second term", "t": "total", "q": "quit",
 }  # fmt: skip
-HELP = "j k line   h l operation   g G first, last   f b forward, backward   r e t first, second term, total   q quit"
+HELP = "q quit  ? keys  j k line  h l operation  f b pass  Space PageUp scroll  r e t terms"
+EVERY_KEY = {
+    "j or down, k or up": "next line, previous line, in the order of the pass",
+    "l or right, h or left": "next operation, previous operation",
+    "g, G": "first operation, last operation",
+    "f, b": "forward; backward, from the loss",
+    "Space, PageDown; PageUp": "on in a long card; back",
+    "J, K": "the same, one row",
+    "r, e, t": "gradient of the first term alone, of the second alone, of the whole loss",
+    "?": "these keys; any key closes them",
+    "q, Ctrl-C": "quit",
+}
 ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[0m\x1b[?25h\x1b[?1049l"  # the other screen, without a cursor
 WAIT = 0.25  # seconds between two looks at the size of the window
 
@@ -29,11 +41,14 @@ def answers():
 
 
 class View:
-    """What is selected: the operation, the mode, and the term whose gradient is shown (None for the total).  bars: of histograms."""
+    """What is selected: the operation, the mode, and the term whose gradient is shown (None for the total).
+
+    bars: of histograms.  scroll: rows of the card that are above the window.  page: rows to scroll at once.  help: whether keys are told.
+    """
 
     def __init__(self, record, bars=cards.ASCII_BARS):
         self.record, self.mode, self.term, self.bars = record, "forward", None, bars
-        self.node = record["nodes"][0]
+        self.node, self.scroll, self.page, self.help = record["nodes"][0], 0, 1, False
 
     @property
     def order(self):
@@ -55,22 +70,32 @@ class View:
 
     def press(self, key):
         """Do what a key says; returns whether to go on."""
-        action = KEYS.get(key)
+        action, before = KEYS.get(key), (self.node, self.mode, self.term, self.help)
+        self.help = action == "help" and not self.help
+        if action in ("page down", "page up", "down", "up"):
+            self.scroll = max(0, self.scroll + (self.page if "page" in action else 1) * (1 if "down" in action else -1))
+        else:
+            self.select(action)
+        if before != (self.node, self.mode, self.term, self.help):
+            self.scroll = 0
+        return action != "quit"
+
+    def select(self, action):
+        """Go to another operation, the other mode, or another term."""
         if action in ("forward", "backward"):
             self.turn(action)
         elif action in ("next operation", "previous operation"):
             self.walk(self.order, self.order.index(self.node), 1 if action == "next operation" else -1)
-        elif action in ("next", "previous", "first", "last"):
+        elif action in ("first", "last"):
+            self.node = self.order[0 if action == "first" else -1]
+        elif action in ("next", "previous"):
             steps = self.steps
             at = next(i for i, step in enumerate(steps) if self.node in step)
-            to = {"next": at + 1, "previous": at - 1, "first": 0, "last": len(steps) - 1}[action]
-            if 0 <= to < len(steps):
-                self.node = steps[to][0]
+            self.walk([step[0] for step in steps], at, 1 if action == "next" else -1)
         elif action in ("first term", "second term", "total"):
             names = [term["name"] for term in self.record["terms"]]
             at = {"first term": 0, "second term": 1, "total": None}[action]
             self.term = self.term if at is not None and at >= len(names) else None if at is None else names[at]
-        return action != "quit"
 
     def turn(self, mode):
         """Change the mode; the operation stays, or where it has no gradient the nearest one before it that has."""
@@ -119,12 +144,12 @@ def loop(shown, stdin, stdout):
     size, drawn = None, None
     while True:
         now = os.get_terminal_size(stdout.fileno())
-        state = now, shown.node["id"], shown.mode, shown.term
+        state = now, shown.node["id"], shown.mode, shown.term, shown.scroll, shown.help
         if state != drawn:
             text = ("\x1b[2J" if now != size else "") + "\x1b[H" + screen(shown, now.columns, now.lines)
             stdout.write(text.encode(stdout.encoding or "utf-8", "replace").decode(stdout.encoding or "utf-8"))
             stdout.flush()
-            size, drawn = now, state
+            size, drawn = now, (*state[:4], shown.scroll, shown.help)  # drawing ends a scroll beyond the end
         if select.select([stdin], [], [], WAIT)[0]:
             read = os.read(stdin, 1024)
             if not read or not all(shown.press(key) for key in keys_in(read.decode(errors="replace"))):
@@ -160,23 +185,6 @@ def screen(shown, width, height):
     from rich.console import Console
 
     console = Console(width=width, height=height, force_terminal=True, color_system="standard", highlight=False, legacy_windows=False)
-    lines = console.render_lines(cards.page(shown, width, height, HELP), console.options.update(width=width, height=height), pad=True)
+    lines = console.render_lines(cards.page(shown, width, height, HELP, EVERY_KEY), console.options.update(width=width, height=height), pad=True)
     texts = ["".join(segment.style.render(segment.text) if segment.style else segment.text for segment in line) for line in lines[:height]]
     return "\r\n".join(texts)
-
-
-def to_plain(record, width=110):
-    """The whole record as plain text: the card of each operation, forward, and of each gradient, backward."""
-    from rich.console import Console
-
-    shown = View(record)
-    console = Console(width=width, color_system=None, force_terminal=False, highlight=False, legacy_windows=False)
-    with console.capture() as captured:
-        for mode in ("forward", "backward"):
-            shown.mode = mode
-            console.print(cards.heading(shown))
-            for node in shown.order:
-                shown.node = node
-                console.print(cards.card(shown, whole=False))
-                console.print()
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())

@@ -31,6 +31,8 @@ def terms_of(trace, loss):
         term = trace.lines[number - 1]
         term.weight = weight
         name = term.name or short(term.text)
+        if np.asarray(to_numpy(weight)).max() < 0:  # it is subtracted
+            name = f"-{name}" if term.name or term.primitive.name not in SUMS else f"-({name})"
         found[name if name not in found else f"{name} ({number})"] = term
     return found
 

@@ -209,7 +209,7 @@ def trace(f, *args, model=None, **settings):
     """The trace of f(*args, **settings), forward and backward, with what each term of the loss contributes.
 
     f: gives the loss, a Tensor with one entry, or terms with a `loss` (a named tuple, or a dict).  model: a Module whose parameters are
-    called by their dotted names (that of a bound method by itself).  `.grad` of the leaves is what `backward` makes of it.
+    called by their dotted names (that of a bound method by itself).  `.grad` of the leaves is that of this pass, whatever it was before.
     Raises ArgumentError where f gives no loss that depends on a Tensor with requires_grad.
     """
     model = getattr(f, "__self__", None) if model is None else model
@@ -220,5 +220,7 @@ def trace(f, *args, model=None, **settings):
         name = getattr(f, "__name__", type(f).__name__)
         expected = "a Tensor with one entry that depends on a Tensor with requires_grad, or terms with such a loss"
         raise ArgumentError(f"trace: {name} gives no loss.", expected=expected, got=repr(loss))
+    for _, leaf in found.leaves.values():
+        leaf.grad = None
     found.backward(loss, split=True)
     return found
