@@ -16,11 +16,11 @@ import numpy as np
 
 from tinyae.autograd import raw
 from tinyae.errors import ArgumentError
-from tinyae.microscope.unroll_code import Interpreter
-from tinyae.microscope.unroll_copies import Copies, Names
-from tinyae.microscope.unroll_layout import block, heading, page, rule_note, shape_of, value_note
-from tinyae.microscope.unroll_tidy import tidy
-from tinyae.microscope.unroll_values import Cannot, Code
+from tinyae.microscope.unroll.code import Interpreter
+from tinyae.microscope.unroll.copies import Copies, Names
+from tinyae.microscope.unroll.layout import block, heading, page, rule_note, shape_of, value_note
+from tinyae.microscope.unroll.tidy import tidy
+from tinyae.microscope.unroll.values import Cannot, Code
 
 LONG = 12  # steps of a rule that are written in line
 

@@ -3,7 +3,7 @@
 import ast
 import copy
 
-from tinyae.microscope.unroll_values import Code
+from tinyae.microscope.unroll.values import Code
 
 WIDTH = 88  # characters of an expression into which another one is put
 

@@ -18,7 +18,7 @@ from tinyae.autograd import Primitive, raw
 from tinyae.autograd.primitive import Rule
 from tinyae.backend import array_module, is_array
 from tinyae.formula import is_indexed
-from tinyae.microscope.unroll_values import Cannot, definition, literal, of_numpy, scopes, source_of
+from tinyae.microscope.unroll.values import Cannot, definition, literal, of_numpy, scopes, source_of
 
 
 class Names:

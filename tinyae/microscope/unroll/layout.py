@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tinyae import formula as formulas
 from tinyae.microscope.names import Fold, is_plain
-from tinyae.microscope.unroll_tidy import put
+from tinyae.microscope.unroll.tidy import put
 
 PAGE = 150  # characters of a line with its comment
 COLUMN = 68  # where comments begin at the latest, if the code leaves room

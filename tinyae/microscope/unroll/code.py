@@ -14,8 +14,8 @@ import operator
 
 import numpy as np
 
-from tinyae.microscope.unroll_calls import Calls
-from tinyae.microscope.unroll_values import Cannot, Code, Function, Method, Named, Step, definition, literal, native, scopes, static, subscript
+from tinyae.microscope.unroll.calls import Calls
+from tinyae.microscope.unroll.values import Cannot, Code, Function, Method, Named, Step, definition, literal, native, scopes, static, subscript
 
 ABOUT = ("shape", "ndim", "dtype", "size")
 COMPARED = {

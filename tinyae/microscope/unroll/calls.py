@@ -12,8 +12,8 @@ import numpy as np
 
 from tinyae.autograd import Primitive, raw
 from tinyae.backend import array_module, is_array
-from tinyae.microscope.unroll_tidy import WIDTH
-from tinyae.microscope.unroll_values import Cannot, Code, Function, Method, Step, literal, native, of_numpy, same, static
+from tinyae.microscope.unroll.tidy import WIDTH
+from tinyae.microscope.unroll.values import Cannot, Code, Function, Method, Step, literal, native, of_numpy, same, static
 
 MOST = 8  # steps that a function may be in line; a longer one is called, and its definition copied
 QUESTIONS = (isinstance, hasattr, getattr, len, type, is_array, np.shape, np.ndim)  # not about the entries of an array
