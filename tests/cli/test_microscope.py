@@ -135,12 +135,97 @@ def test_every_proof_is_printed_and_a_wrong_one_blamed(mine, capsys, monkeypatch
     right = rule.function
     monkeypatch.setattr(rule, "function", lambda gy, y: 1.5 * right(gy, y))
     out = printed(capsys, f"{path}::loss", "--check", code=1)
-    *_, at, line, proof = out.rstrip().splitlines()
+    *_, at, where, proof, through = out.rstrip().splitlines()
     assert at == "the first wrong rule on the way back from the loss: exp, in y2"
-    assert "mine_a.py:14  std = exp(y2)" in line
-    assert "the gradient of exp in y2: wrong" in proof
+    assert where.startswith("the rule of operation 3 (mine_a.py:14) is wrong; it is written in ")
+    assert where.rpartition(":")[2] == str(rule.function.__code__.co_firstlineno)
+    assert __file__.endswith(os.path.basename(where.rpartition(":")[0]))
+    assert proof.startswith("  the gradient of exp in y2: wrong (finite differences ")
+    assert through == "  the gradients of what lies before it are wrong through it: w, 2 values"
+    assert "operation 3 (mine_a.py:14)  std = exp(y2)\n" in out
+    assert "the gradient of divide in h: rule right (" in out
+    assert "the gradient of matmul in w: rule right (" in out
+    assert "the gradient of square in std: right (" in out  # behind the wrong rule
+    assert "  d loss / d w: wrong (" in out
     out = printed(capsys, f"{path}::loss", "--check", "--json", "a.json", code=1)
     assert "trace: a.json" in out
+
+
+def test_a_wrong_rule_of_somebody_s_own_is_named_by_its_place(mine, capsys, tmp_path):
+    text = '\n\n@ta.ops.primitive\ndef cube_of_mine(a):\n    return a * a * a\n\n\n@cube_of_mine.vjp("a")\ndef _(gy, a):\n    return gy * a\n'
+    path = mine("\n\ndef loss(x, w):", text + "\n\ndef loss(x, w):\n    w = cube_of_mine(w)")
+    try:
+        out = printed(capsys, f"{path}::loss", "--check", code=1)
+    finally:
+        del ops.user_registry["cube_of_mine"]
+    line = 1 + next(i for i, row in enumerate((tmp_path / path).read_text().splitlines()) if row.startswith("@cube_of_mine.vjp"))
+    assert f"is wrong; it is written in {path}:{line}\n" in out
+    assert out.rstrip().endswith("wrong through it: w")
+
+
+@pytest.mark.parametrize("more", [[], ["--json", "a.json"]])
+def test_a_loss_that_is_not_finite_names_the_first_operation_and_warns_of_nothing(more, mine, tmp_path):
+    path = mine("error = square(std).sum()", "error = (square(std) - square(std)).log().sum()")
+    environment = os.environ | {"PYTHONPATH": os.path.dirname(os.path.dirname(ta.__file__))}
+    command = [sys.executable, "-m", "tinyae", "microscope", f"{path}::loss", "--check", *more]
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=environment)
+    assert result.stderr == ""
+    assert result.returncode == 1
+    assert "the loss is not finite: -inf\nthe first operation with a result that is not finite: operation 7 (mine_a.py:15)" in result.stdout
+
+
+def test_data_that_are_not_finite_and_a_gradient_alone_are_told(mine, capsys):
+    path = mine("x = draw.normal(size=(5, 3))", "x = draw.normal(size=(5, 3)) * np.nan")
+    assert "  what it is given is not finite already: x\n" in printed(capsys, f"{path}::loss", "--check", code=1)
+    path = mine("return error", "return ta.ops.sqrt(square(h - h).sum()) + error")
+    out = printed(capsys, f"{path}::loss", "--check", code=1)
+    assert "the first gradient that is not finite, on the way back: that of sqrt in y" in out
+    assert "with a result that is not finite" not in out
+
+
+def refused(capsys, *arguments):
+    """The one line of an error."""
+    assert main([*arguments]) == 2
+    return capsys.readouterr().err.strip()
+
+
+def test_a_file_of_somebody_s_is_never_overwritten(mine, capsys, tmp_path):
+    path, other = mine(), mine()
+    (tmp_path / "link").symlink_to(path)
+    (tmp_path / "data.npz").write_bytes(b"mine")
+    before = {file.name: file.read_bytes() for file in tmp_path.iterdir()}
+    for option in ("--html", "--json"):
+        for name in (path, f"./{path}", "link"):
+            assert "is what is looked at, and would be overwritten." in refused(capsys, "microscope", f"{path}::loss", option, name)
+        assert "tinyae unroll has not written it." in refused(capsys, "microscope", f"{path}::loss", option, other)
+    for name, says in [
+        (path, "is what is looked at"),
+        ("link", "is what is looked at"),
+        (other, "tinyae unroll has not written it"),
+        ("data.npz", "this name is for the program's arrays"),
+        ("data.py", "data.npz: it is there already, and data.py is no program"),
+    ]:
+        assert says in refused(capsys, "unroll", f"{path}::loss", "-o", name)
+    assert {file.name: file.read_bytes() for file in tmp_path.iterdir() if file.is_file()} == before
+
+
+def test_an_unrolled_program_may_be_written_again_and_a_record_is_not_its_own_page(mine, capsys, tmp_path):
+    path = mine()
+    for seed in ("0", "1"):
+        assert main(["unroll", f"{path}::loss", "-o", "step.py", "--seed", seed]) == 0
+    printed(capsys, f"{path}::loss", "--json", "a.json")
+    before = (tmp_path / "a.json").read_bytes()
+    assert "is what is looked at" in refused(capsys, "microscope", "a.json", "--html", "a.json")
+    assert (tmp_path / "a.json").read_bytes() == before
+    printed(capsys, f"{path}::loss", "--json", "a.json")
+
+
+def test_a_record_is_printed_as_a_table(mine, capsys):
+    path = mine()
+    printed(capsys, f"{path}::loss", "--json", "a.json")
+    out = printed(capsys, "a.json")
+    assert len(out.splitlines()) <= len(printed(capsys, f"{path}::loss").splitlines()) + 12
+    assert "\n       BACKWARD " in out
 
 
 def test_unrolled_programs_give_the_gradients(mine, capsys, tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tinyae import ops
+from tinyae.checks import subjects
 from tinyae.microscope.diff import diff
 from tinyae.microscope.target import load_target
 
@@ -120,6 +121,43 @@ def test_other_weights_are_told_before_anything_else(make):
     found = diff(one, other)
     assert found.starts == ["w2"]
     assert "these differ before anything is computed: w2" in found.to_text()
+
+
+CONSTANTS = {
+    "x": ("> 0.5).astype", "> 0.4).astype", "the data or noise differ: x, in operation 1 (own_right.py:15)"),
+    "noise": ("noise = draw.normal(size=(5, 2))", "noise = 2 * draw.normal(size=(5, 2))", "the data or noise differ: noise, in operation 7"),
+}
+
+
+@pytest.mark.parametrize("kind", CONSTANTS)
+def test_other_data_and_other_noise_are_told(kind, make, somebody, monkeypatch):
+    old, new, says = CONSTANTS[kind]
+    right = make()
+    subjects._loaded.clear()
+    monkeypatch.setattr(buggy, "RIGHT", buggy.RIGHT.replace(old, new))
+    found = diff(right, make())
+    assert says in found.to_text()
+    assert len(found.given) == 1
+
+
+@pytest.mark.parametrize("bug", buggy.BUGS)
+def test_a_bug_is_no_other_data(bug, make):
+    assert diff(make(bug), make()).given == []
+
+
+def test_a_row_that_is_alike_alone_is_shown_and_long_names_keep_their_columns(make):
+    one, other = make(), make()
+    for i in (0, 8):
+        other["nodes"][i]["value"]["norm"] = 77.0
+    for record in (one, other):
+        record["nodes"][2]["operation"] = "an_operation_with_a_name_of_some_length"
+    text = diff(one, other).to_text()
+    assert "... 1 alike" not in text
+    assert "... 8 alike" in text
+    rows = text[: text.index("> first")].splitlines()
+    columns = [row.index(name) for name in ("y1 = x", "h = tanh", "mean = h", "log_variance = h", "y5 = log_variance") for row in rows if name in row]
+    assert len(columns) == 5
+    assert len({*columns}) == 1
 
 
 def test_what_is_not_finite_on_one_side_is_a_difference(make):

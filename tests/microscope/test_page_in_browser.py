@@ -217,7 +217,7 @@ def test_lines_are_a_listbox_with_one_stop_for_the_tab_key(opened):
     shown.press("ArrowDown")
     assert shown.run("document.activeElement.id") == shown.run(SELECTED)
     assert shown.run("document.querySelector('#where').textContent") != told
-    shown.run("document.querySelector('#L1-60').click()")
+    shown.run("document.querySelector('#L0-60').click()")
     assert shown.run(CURRENT) == "6"
 
 

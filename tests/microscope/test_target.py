@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import scripts
 
+import tinyae as ta
 from tinyae.errors import ArgumentError, one_line
 from tinyae.microscope.target import load_target
 
@@ -50,11 +51,31 @@ def test_sizes_reach_the_model():
     assert convolutional.image_shape == (8, 8)
 
 
-@pytest.mark.parametrize(
-    ("text", "says"), [("gan", "unknown model 'gan'."), ("vea", "did you mean vae?"), ("", "FILE.py::FUNCTION"), ("a.txt::f", "unknown model")]
-)
+@pytest.mark.parametrize(("text", "says"), [("gan", "unknown model 'gan'."), ("vea", "did you mean vae?"), ("", "FILE.py::FUNCTION")])
 def test_what_is_no_model_and_no_file_is_one_line(text, says):
     assert says in message(text)
+
+
+@pytest.mark.parametrize("text", ["mlp.txt", ".", "a.txt::f", "folder/file", "two:a", "vae.json"])
+def test_what_looks_like_a_file_but_is_no_python_file_is_told_the_form(text):
+    assert message(text) == f"{text}: it is no model, and no function in a Python file. (expected: vae, autoencoder, or FILE.py::FUNCTION)"
+
+
+def test_one_colon_is_told_to_be_two():
+    assert message("two.py:a") == "two.py:a: a function stands after two colons, FILE.py::FUNCTION. (remedy: two.py::a)"
+
+
+def test_a_model_s_name_is_a_model_also_beside_a_folder_of_that_name(somebody, monkeypatch):
+    (somebody / "vae").mkdir()
+    monkeypatch.chdir(somebody)
+    assert "VAE(" in load_target("vae").title
+
+
+def test_a_batch_of_more_than_the_data_is_one_line():
+    assert "a batch of 100000 is more than there is. (expected: at most the" in message("vae", batch=100000)
+    digits = len(ta.data.load("digits", split="train"))
+    assert load_target("vae", batch=digits).args[0].shape[0] == digits
+    assert "is more than" in message("vae", batch=digits + 1)
 
 
 # ---- what a function is called with
@@ -128,6 +149,28 @@ x = np.eye(2, dtype=np.float32)
 def test_parameters_have_the_dotted_names_of_their_module(function, write):
     names = names_of(load_target(f"{write(MODEL)}::{function}"))
     assert names == ["first.weight", "first.bias", "second.weight", "second.bias"]
+
+
+@pytest.mark.parametrize("function", ["Net.loss", "Net"])
+def test_a_class_is_told_to_be_made_first(function, write):
+    path = write(MODEL)
+    assert message(f"{path}::{function}") == f"{path}: Net is a class. (remedy: make one: n = Net(...), then {path}::n.loss)"
+
+
+def test_a_function_kept_in_a_class_or_an_instance_is_one(write):
+    path = write("class A:\n    @staticmethod\n    def two(w):\n        return w.sum()\na = A()\n")
+    assert load_target(f"{path}::a.two").trace().loss.item() == 4.0
+
+
+def test_a_method_of_numpy_s_generators_is_told_ours(write):
+    path = write("def loss(w, rng):\n    return (w * rng.{}((2, 2))).sum()\n".format("standard_normal"))
+    assert message(f"{path}::loss").endswith("has no attribute 'standard_normal' (remedy: rng.normal(shape))")
+    path = write("def loss(w, rng):\n    return (w * rng.random((2, 2))).sum()\n")
+    assert message(f"{path}::loss").endswith("(remedy: rng.uniform(shape))")
+    path = write("def loss(w, rng):\n    return (w * rng.gamma((2, 2))).sum()\n")
+    assert "remedy: rng.normal(shape), rng.uniform(shape)" in message(f"{path}::loss")
+    path = write("def loss(w, rng):\n    return w.standard_normal()\n")
+    assert "rng.normal" not in message(f"{path}::loss")
 
 
 def test_several_modules_have_the_names_of_their_variables(write):

@@ -64,8 +64,9 @@ def test_lines_and_operations_are_walked_through_in_the_order_of_the_mode(record
         ("Gg", 1),
         ("b", 16),
         ("bk", 16),
-        ("bG", 3),
-        ("bGll", 1),
+        ("bG", 1),
+        ("bGk", 5),
+        ("bGh", 2),
         ("bf", 16),
         ("bllf", 14),
     ],
@@ -119,7 +120,7 @@ def test_the_screen_shows_source_and_card(record):
     assert any(row.startswith(">") and "return self.decoder(z)" in row for row in rows)
     assert "y7 = linear(z, decoder.0.weight, decoder.0.bias)" in text
     assert "agrees with finite differences" in text
-    assert rows[-1].startswith("j k line")
+    assert rows[-1].startswith("q quit  ? keys  j k line")
 
 
 def test_the_gradient_comes_first_on_the_way_back_and_is_split_by_term(record):
@@ -153,19 +154,77 @@ def test_numbers_that_are_missing_can_be_drawn(record):
     for node in other["nodes"]:
         node["value"] |= {"norm": None, "mean": None, "min": None, "max": None, "deviation": None, "histogram": [], "nan": 3}
         node["check"] = {"verdict": "not finite", "numeric": None, "analytic": None, "error": None, "step": 1e-4, "slopes": [None, None]}
-    text = terminal.to_plain(other)
+    text = bare(terminal.screen(pressed(other, ""), 200, 60))
     assert "negative_elbo = not finite" in text
     assert "3 entries are NaN" in text
-    assert "not finite" in text
+    assert "proof: not finite" in text
 
 
-def test_plain_text_tells_every_operation_once_in_each_direction(record):
-    text = terminal.to_plain(record)
-    assert text.isascii()
-    assert text.count("z = reparameterize(mean, log_variance, noise)") == 2
-    assert text.index("FORWARD") < text.index("BACKWARD")
-    assert text.count("\nVALUE") == text.count("\nGRADIENT") == 16
-    assert "\x1b" not in text
+def drawn(shown, width=80, height=24):
+    """The rows of the screen."""
+    return bare(terminal.screen(shown, width, height)).split("\r\n")
+
+
+def test_the_keys_fit_in_80_columns_and_say_how_to_end(record):
+    assert drawn(pressed(record, ""))[-1].rstrip() == terminal.HELP
+    assert len(terminal.HELP) <= 80
+    assert "q quit" in drawn(pressed(record, ""), width=40)[-1]
+
+
+def test_all_keys_are_told_and_any_key_closes_them(record):
+    shown = pressed(record, "?")
+    text = "\n".join(drawn(shown, 120, 40))
+    assert all(said in text for said in terminal.EVERY_KEY)
+    assert "VALUE" not in text
+    assert "VALUE" in "\n".join(drawn(pressed(record, "??"), 120, 40))
+    assert shown.press("x")
+    assert not shown.help
+    assert shown.press("?")
+    assert shown.press("q") is False
+
+
+@pytest.mark.parametrize("size", [(80, 24), (50, 16), (71, 12)])
+def test_a_long_card_can_be_scrolled_to_its_end_and_back(record, size):
+    shown = pressed(record, "b" + "l" * 6)
+    top = drawn(shown, *size)
+    whole = cards.card(shown).plain.split()
+    assert "Space" in "".join(top)
+    seen = []
+    for _ in range(60):
+        rows = drawn(shown, *size)
+        seen += "\n".join(rows).split()
+        before = shown.scroll
+        shown.press(" ")
+        drawn(shown, *size)
+        if shown.scroll == before:
+            break
+    assert {*whole} <= {*seen}
+    assert "Space" not in "".join(drawn(shown, *size)[:-1])
+    shown.press("K")  # not swallowed by presses beyond the end
+    assert drawn(shown, *size) != rows
+    for _ in range(60):
+        shown.press("\x1b[5~")
+    assert drawn(shown, *size) == top
+    shown.press("J")
+    assert shown.scroll == 1
+    shown.press("l")
+    assert shown.scroll == 0
+
+
+def test_a_single_number_has_no_mean_and_no_deviation(record):
+    shown = pressed(record, "G")
+    text = cards.card(shown).plain
+    assert f"  () float32, {record['loss']['value']:.4g}\n" in text
+    assert "+-" not in text
+    assert "norm" not in text[: text.index("GRADIENT")]
+
+
+def test_an_operation_is_told_by_its_number_and_its_line_of_the_source(record):
+    node = record["nodes"][6]
+    text = cards.card(pressed(record, "l" * 6)).plain
+    assert f"operation 7 (vae.py:{node['at']}): linear" in text
+    assert "(operation 6)" in text
+    assert "line " not in text[text.index("VALUE") :]
 
 
 @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb"), ("TERM", None)])
@@ -259,7 +318,9 @@ def test_keys_move_and_q_leaves_the_terminal_as_it_was(session):
     shown.press("\x1b[B", "FORWARD 6/16")
     shown.press("b", "BACKWARD 1/16")
     shown.press("e", "gradient: kl")
-    shown.press("G", "BACKWARD 14/16")
+    shown.press("G", "BACKWARD 16/16")
+    shown.press("t \x1b[6~", "above, PageUp")
+    shown.press("?", "any key closes them")
     os.write(shown.master, b"q")
     assert shown.end() == 0
     assert_left_as_it_was(shown)
@@ -285,7 +346,7 @@ def test_an_end_from_outside_leaves_the_terminal_as_it_was(session):
 
 def test_a_window_of_another_size_is_drawn_again(session):
     shown = session("vae")
-    since = shown.until("t first, second term")
+    since = shown.until("r e t terms")
     shown.resize(12, 50)
     shown.until("FORWARD 1/16", since)
     assert "\x1b[2J" in shown.text[since:]

@@ -1,5 +1,6 @@
 """The printed microscope: what a reader sees of one training step."""
 
+import copy
 import re
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 
 import tinyae as ta
 from tinyae.microscope import microscope_model, record, to_text
+from tinyae.microscope.target import load_target
+from tinyae.microscope.text import record_to_text
 
 REPARAMETERIZE = """\
   6  normal.py:LINE     z = reparameterize(mean, log_variance, noise)      (4, 2)      from 7         NORM
@@ -82,8 +85,52 @@ def test_the_ledger_names_each_parameter_and_the_terms_add_up(vae):
     assert "nats per example" in ledger
 
 
+@pytest.fixture(scope="module")
+def recorded():
+    return load_target("vae").record(draws=0)
+
+
+@pytest.mark.parametrize("width", [100, 120])
+def test_a_record_is_told_in_the_same_table(recorded, width):
+    text = record_to_text(recorded, width)
+    assert max(map(len, text.splitlines())) <= width
+    assert text.isascii()
+    rows = masked(record_to_text(recorded, 110).partition("BACKWARD")[2])
+    assert "\n".join(masked(REPARAMETERIZE)).replace("normal.py", "vae.py") in "\n".join(rows)
+    assert text.count("z = reparameterize(mean, log_variance, noise)") == 2
+    assert text.count("h = self.encoder(") == 1
+    assert "gradients: 50 of 50 gradients agree" in text
+    for word in ("PARAMETER", "LOSS", "scatter_add  zeros of this shape", "spread  "):
+        assert word in text
+
+
+def test_the_numbers_of_a_record_are_those_of_its_trace(vae, recorded):
+    def ledger(text):
+        text = text[text.index("PARAMETER") :]
+        return {row.split()[0]: row.split()[1:] for row in text.splitlines() if row and row[0].islower() and not row.startswith("holds")}
+
+    of_record, of_trace = ledger(record_to_text(recorded)), ledger(vae)
+    assert len(of_record) > 10
+    assert of_record.items() <= of_trace.items()
+
+
+def test_a_record_tells_what_is_wrong_missing_or_left_out(recorded):
+    other = copy.deepcopy(recorded)
+    other["nodes"][2]["rules"][0]["check"] |= {"verdict": "wrong", "numeric": 1.5, "analytic": 2.5}
+    other["nodes"][0]["value"]["norm"] = None
+    other["nodes"][1]["gradient"] = None
+    other["checks"][-1]["passed"] = False
+    other["folded"], other["loss"]["value"] = 7, None
+    text = record_to_text(other)
+    assert "! wrong: finite differences 1.5, trace 2.5" in text
+    assert "not finite" in text
+    assert "No gradient passes through operation 2." in text
+    assert "7 operations of loops were left out." in text
+    assert "FAILS  gradients" in text
+
+
 def test_lines_without_a_gradient_are_named():
-    assert "No gradient passes through line 11." in microscope_model("autoencoder")
+    assert "No gradient passes through operation 11." in microscope_model("autoencoder")
 
 
 def test_a_pass_that_was_not_reversed_prints_forward_alone():

@@ -151,20 +151,21 @@ def test_lines_of_a_script_are_right():
 def test_operations_read_as_the_script_writes_them():
     with record() as trace:
         script(*leaves())
-    texts = [f"{line.name or line.label} = {line.text}" for line in trace.lines]
-    assert texts[:3] == ["y1 = h @ w", "y2 = y1 + b", "h = tanh(y2)"]
+    texts = [f"{line.label} = {line.text}" for line in trace.lines]
+    assert texts[:5] == ["y1 = h @ w", "y2 = y1 + b", "h_2 = tanh(y2)", "y4 = h_2 @ w", "y5 = y4 + b"]
     assert texts[6:14] == [
-        "a = exp(h)", "y8 = h[:, :1]", "c = -y8", "y10 = a * c", "y11 = t * t", "d = y10 + y11", "e = concatenate([d, h], axis=1)", "e = e + 1.0",
+        "a = exp(h_3)", "y8 = h_3[:, :1]", "c = -y8", "y10 = a * c", "y11 = h_3 * h_3", "d = y10 + y11",
+        "e = concatenate([d, h_3], axis=1)", "e_2 = e + 1.0",
     ]  # fmt: skip
     assert texts[14:20] == [
-        "y15 = part.sum()",
-        "y16 = part.sum()",
+        "y15 = d.sum()",
+        "y16 = e_2.sum()",
         "total = add(y15, y16)",
-        "y18 = h.exp()",
+        "y18 = h_3.exp()",
         "y19 = y18.sum(axis=0)",
         "chain = y19.mean()",
     ]
-    assert texts[-5:] == ["y33 = total + chain", "y34 = x.T", "y35 = y34[0, 1]", "y36 = 2 * y35", "y37 = y33 + y36"]
+    assert texts[-5:] == ["y33 = total_5 + chain", "y34 = x.T", "y35 = y34[0, 1]", "y36 = 2 * y35", "y37 = y33 + y36"]
 
 
 def test_rules_have_the_names_of_their_line():
@@ -204,7 +205,18 @@ def test_a_name_that_the_line_reads_is_not_used_for_its_result():
         h = tanh(h)
         h = h.sum()
     trace.backward(h)
-    assert trace.lines[0].gradients[0].rule == "g1 * (1 - y1 * y1)"
+    assert trace.lines[0].gradients[0].rule == "grad[h_2] * (1 - h_2 * h_2)"
+    assert trace.lines[1].text == "h_2.sum()"
+
+
+def test_leaves_that_are_written_alike_are_told_apart():
+    weights = [ta.Tensor(np.full(2, value), requires_grad=True) for value in (0.5, 2.0)]
+    with record() as trace:
+        h = np.ones(2)
+        for w in weights:
+            h = h * w
+    assert [line.text for line in trace.lines] == ["h * w", "h_2 * w_2"]
+    assert {name for name, _ in trace.leaves.values()} == {"w", "w_2"}
 
 
 def test_a_matrix_times_a_vector_has_the_products_of_vectors_as_rules():

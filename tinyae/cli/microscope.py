@@ -1,7 +1,10 @@
 """The commands that look at one forward and backward pass: `tinyae microscope` and `tinyae unroll`."""
 
 import argparse
+import os
 import sys
+
+import numpy as np
 
 from tinyae.cli.arguments import file, whole
 from tinyae.errors import ArgumentError
@@ -62,30 +65,36 @@ def target_of(arguments):
 def microscope(arguments, command):
     """`tinyae microscope`: the lines of one training step, as asked for; without a wish on the terminal."""
     asked = [name for name in ("html", "json", "diff", "check") if getattr(arguments, name)]
+    spare(arguments.target, arguments.html, arguments.json)
     if arguments.target.endswith(".json"):
         return from_file(arguments, asked)
     other = read(arguments.diff) if arguments.diff else None  # before the work, in case there is none
     target = target_of(arguments)
-    found = target.trace()
-    if asked == ["check"]:
-        return check(found)
+    if arguments.check:  # its text names what is not finite, so NumPy need not warn
+        with np.errstate(all="ignore"):
+            return max(check(found := target.trace()), wishes(arguments, target, found, asked, other) if asked != ["check"] else 0)
+    return wishes(arguments, target, target.trace(), asked, other)
+
+
+def wishes(arguments, target, found, asked, other):
+    """What else was asked for."""
     if not asked:
         return show(lambda: target.record(found), lambda: target_text(target, found), arguments.plain)
     record = target.record(found)
     write_files(arguments, record, other)
-    return max(compare(other, record, arguments.diff) if other else 0, check(found) if arguments.check else 0)
+    return compare(other, record, arguments.diff) if other else 0
 
 
 def from_file(arguments, asked):
     """The same for a trace that was written before."""
-    from tinyae.microscope.terminal import to_plain
+    from tinyae.microscope.text import record_to_text
 
     given = [name for name in (*SIZES, "seed") if getattr(arguments, name) is not None] + (["check"] if arguments.check else [])
     if given:
         raise ArgumentError(f"--{given[0]} needs the program that the trace was made from.", got=arguments.target)
     record, other = read(arguments.target), read(arguments.diff) if arguments.diff else None
     if not asked:
-        return show(lambda: record, lambda: to_plain(record), arguments.plain)
+        return show(lambda: record, lambda: record_to_text(record), arguments.plain)
     write_files(arguments, record, other)
     return compare(other, record, arguments.diff) if other else 0
 
@@ -140,19 +149,44 @@ def compare(other, record, name):
 
 def check(trace):
     """Print the proof of every gradient, in the order of the backward pass; returns 1 where one is wrong."""
-    from tinyae.microscope.replay import check_rules
+    from tinyae.microscope.proofs import check_text
 
-    counts = {}
-    for line in reversed(trace.lines):
-        if line.cotangent is not None:
-            for proof in (trace.check(line), *check_rules(line)):
-                counts[proof.verdict] = counts.get(proof.verdict, 0) + 1
-                print(proof)
-    blamed, wrong = trace.blame(), counts.get("wrong", 0)
-    print("\n" + ", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
-    if blamed is not None:
-        print(f"the first wrong rule on the way back from the loss: {blamed.line.primitive.name}, in {blamed.at.text}\n{blamed}")
-    return int(wrong > 0)
+    text, passed = check_text(trace)
+    print(text)
+    return int(not passed)
+
+
+def spare(target, *outputs):
+    """Raise ArgumentError where a file to be written is the one looked at, or a Python file that `tinyae unroll` has not written."""
+    source = target.partition("::")[0]
+    for path in filter(None, outputs):
+        if os.path.exists(path) and os.path.exists(source) and os.path.samefile(path, source):
+            raise ArgumentError(f"{path}: it is what is looked at, and would be overwritten.", remedy="another name for what is written")
+        if path.endswith(".py") and os.path.isfile(path) and not is_unrolled(path):
+            raise ArgumentError(f"{path}: it is there already, and tinyae unroll has not written it.", remedy="another name")
+
+
+def spare_arrays(program):
+    """Raise ArgumentError where the arrays of a program that is to be written would take the place of another file."""
+    data = os.path.splitext(program)[0] + ".npz"
+    if data == program:
+        raise ArgumentError(f"{program}: this name is for the program's arrays.", remedy=f"{data.removesuffix('npz')}py")
+    if os.path.isfile(data) and not is_unrolled(program):
+        rule = f"{data}: it is there already, and {program} is no program of tinyae unroll that it belongs to."
+        raise ArgumentError(rule, remedy="another name for the program")
+    return data
+
+
+def is_unrolled(path):
+    """Whether a file is a program that `tinyae unroll` has written; one that is not there is none."""
+    from tinyae.microscope.unroll.layout import NOTATION
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            start = file.read(4096)
+    except (OSError, UnicodeDecodeError):
+        return False
+    return start.startswith('"""') and NOTATION in start
 
 
 def unroll(arguments, command):
@@ -160,6 +194,8 @@ def unroll(arguments, command):
     from tinyae.microscope.unroll import unroll as program_of
     from tinyae.microscope.unroll import write
 
+    if arguments.out is not None:
+        spare(arguments.target, arguments.out, spare_arrays(arguments.out))
     found = target_of(arguments).trace()
     if arguments.out is None:
         sys.stdout.write(program_of(found))

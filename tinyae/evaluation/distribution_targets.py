@@ -79,7 +79,7 @@ def distribution_checks():
         found[module]["semcheck"].append(partial(check_refusals, *DISTRIBUTIONS[module][0][:2], low))
     found[categorical]["semcheck"].append(check_straight_through)
     found[continuous_bernoulli]["semcheck"].append(check_near_zero)
-    found[uniform]["semcheck"].append(check_ends)
+    found[uniform]["semcheck"] += [check_ends, check_order]
     found[normal]["semcheck"].append(check_divergences)
     everything = {name: [check for checks in found.values() for check in checks[name]] for name in ("semcheck", "gradcheck")}
     everything["semcheck"] = [check_divergences, *everything["semcheck"]]
@@ -96,6 +96,9 @@ def check_distribution(kind, given, other, dtype):
         same(value, expected)
     drawn = q.sample(rng(0))
     assert drawn.shape == q.shape
+    many = [raw(q.sample(rng(0), draws)) for draws in (3, (3,), [3])]
+    assert [y.shape for y in many] == 3 * [(3, *q.shape)]
+    assert all((y == many[0]).all() for y in many)
     assert not isinstance(getattr(type(q), "mean", None), property) or q.mean.shape == q.shape
     assert isinstance(drawn, Tensor) == hasattr(q, "rsample")  # others have no gradient
     others = [kind(*other)] + [StandardNormal()] * (kind is Normal) if other else []
@@ -162,6 +165,16 @@ def check_near_zero():
     q = continuous_bernoulli.ContinuousBernoulli(leaf)
     for y in (q.mean, q.rsample(np.full(1, 0.3)), q.log_prob(np.full(1, 0.3)), q.entropy()):
         assert np.isfinite(grad(y.sum(), [leaf])[0].data).all()
+
+
+def check_order():
+    """An interval has some length, for arrays and Tensors alike."""
+    for low, high in ((1.0, 1.0), (numbers(2), numbers(2)), (Tensor(numbers(2)), 0.0), (1.0, Tensor(numbers(2)))):
+        try:
+            uniform.Uniform(low, high)
+        except ArgumentError:
+            continue
+        raise AssertionError("an interval without length was taken")
 
 
 def check_ends():

@@ -44,7 +44,7 @@ def page(shown, width, height, keys, every_key):
     narrow = width < NARROW
     source_height = max(3, room // 3) if narrow else room
     left = Layout(source(shown, source_height), size=source_height if narrow else None, ratio=1)
-    text = Text("\n".join(f"{pressed:<24}{action}" for pressed, action in every_key.items())) if shown.help else card(shown)
+    text = Text("\n".join(f"{pressed}\n    {action}" for pressed, action in every_key.items())) if shown.help else card(shown)
     right = Layout(Padding(Scrolled(shown, text), (0, 0, 0, 0 if narrow else 2)), ratio=1)
     (middle.split_column if narrow else middle.split_row)(left, right)
     whole.split_column(Layout(heading(shown), size=1), middle, Layout(Text(keys, style="dim", no_wrap=True, overflow="ellipsis"), size=1))
@@ -173,6 +173,11 @@ def shape(sizes):
 def number(value):
     """A number as text."""
     return "not finite" if value is None else f"{value:.4g}"
+
+
+def line_of(node):
+    """What operations of one line have in common; each turn of a loop is a line of its own, those within the library are not."""
+    return node["function"], node["line"], node["turn"] if not node["path"] else 0
 
 
 def operation(record, node):

@@ -35,6 +35,7 @@ class Diff(NamedTuple):
 
     first: of what is computed the first row that differs; where nothing does, the first on the way back from the loss in gradient or rule;
     else the first that is written differently; None where the records are alike.  starts: leaves that differ before anything is computed.
+    given: rows whose value differs though the operation and all that a record knows of its inputs are alike: the data or noise are not.
     """
 
     a: dict
@@ -43,6 +44,7 @@ class Diff(NamedTuple):
     rows: list
     first: Row | None
     starts: list
+    given: list
 
     def to_text(self, width=110):
         """The two side by side as text, `>` at the first difference; what differs there stands below."""
@@ -60,7 +62,39 @@ def diff(a, b, name="a"):
     other = [row for row in rows if row.differences]
     leaves = {leaf["name"]: leaf for leaf in b["leaves"]}
     starts = [leaf["name"] for leaf in a["leaves"] if leaf["name"] in leaves and unlike(leaf["value"], leaves[leaf["name"]]["value"])]
-    return Diff(a, b, name, rows, next(iter(forward or back or other), None), starts)
+    return Diff(a, b, name, rows, next(iter(forward or back or other), None), starts, given_otherwise(rows, starts))
+
+
+def given_otherwise(rows, starts):
+    """The rows that are given other constants or numbers: their value differs, but neither how it is written nor any other input."""
+    alike = {row.a["id"]: row.b["id"] for row in rows if None not in row[:2] and "value" not in row.differences}
+    found = []
+    for row in rows:
+        if None in row[:2] or "value" not in row.differences or constants_of(row.a) != constants_of(row.b):
+            continue
+        known = len(row.a["inputs"]) == len(row.b["inputs"]) and all(
+            alike.get(one["node"]) == other["node"] if one["node"] else one["text"] not in starts
+            for one, other in zip(row.a["inputs"], row.b["inputs"], strict=True)
+        )
+        if known and constants_of(row.a) and (row.a["text"], row.a["attributes"]) == (row.b["text"], row.b["attributes"]):
+            found.append(row)
+    return found
+
+
+def constants_of(node):
+    """The data, noise and named numbers that an operation is given."""
+    return [
+        "noise" if one["noise"] else one["text"] for one in node["inputs"] if one["kind"] in ("constant", "number") and not is_number(one["text"])
+    ]
+
+
+def is_number(text):
+    """Whether the text is a number itself, so that it says all."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def pairs(nodes, others):
@@ -186,6 +220,8 @@ def told(found, width):
         return
     if found.starts:
         yield f"these differ before anything is computed: {', '.join(found.starts)}\n"
+    for row in found.given:
+        yield f"the data or noise differ: {', '.join(constants_of(row.a))}, in operation {row.b['id']} ({place(found.b, row.b)})\n"
     yield from table(found, width)
     yield ""
     row = found.first
@@ -212,19 +248,25 @@ def counterpart(found, row):
 
 def table(found, width):
     """The rows side by side; of those that are alike only the neighbours of a difference."""
-    half, hidden = (width - 5) // 2, 0
+    half, hidden = (width - 5) // 2, []
+    kinds = max((len(node["operation"]) for row in found.rows for node in row[:2] if node is not None), default=0)
+
+    def told_row(row):
+        sides = (side(node, half, min(kinds, 20)) for node in row[:2])
+        return f"{'>' if row is found.first else ' '} {f' {sign(row)} '.join(sides)}".rstrip()
+
+    def alike():
+        return [told_row(hidden[0])] if len(hidden) == 1 else [f"  ... {len(hidden)} alike"] * bool(hidden)
+
     near = {i + step for i, row in enumerate(found.rows) if row.differences for step in range(-ALIKE, ALIKE + 1)}
     for i, row in enumerate(found.rows):
         if i not in near:
-            hidden += 1
+            hidden.append(row)
             continue
-        if hidden:
-            yield f"  ... {hidden} alike"
-            hidden = 0
-        mark = ">" if row is found.first else " "
-        yield f"{mark} {side(row.a, half)} {sign(row)} {side(row.b, half)}".rstrip()
-    if hidden:
-        yield f"  ... {hidden} alike"
+        yield from alike()
+        hidden = []
+        yield told_row(row)
+    yield from alike()
     yield ""
     yield "> first difference   v other value   g gradient alone   - only in a   + only in b   ~ written differently"
 
@@ -237,7 +279,12 @@ def sign(row):
     return next((words[what] for what in row.differences), " ")
 
 
-def side(node, width):
-    """A node in its column."""
-    text = "" if node is None else f"{node['id']:>3} {node['operation']:<12} {node['name']} = {node['text']}"
-    return f"{text if len(text) <= width else text[: width - 3] + '...':<{width}}"
+def side(node, width, kinds):
+    """A node in its column; `kinds` columns are for the operation."""
+    text = "" if node is None else f"{node['id']:>3} {shortened(node['operation'], kinds):<{kinds}} {node['name']} = {node['text']}"
+    return f"{shortened(text, width):<{width}}"
+
+
+def shortened(text, width):
+    """A text of at most `width` columns."""
+    return text if len(text) <= width else text[: width - 3] + "..."

@@ -100,6 +100,7 @@ class Line:
     gradients: list = field(default_factory=list)
     consumers: list = field(default_factory=list)
     by_term: dict = field(default_factory=dict)
+    copy: int = 1
     weight: np.ndarray | None = None
 
     @functools.cached_property
@@ -111,8 +112,8 @@ class Line:
 
     @property
     def label(self):
-        """The name of the result in formulas; `y7` where it has none, or one that an input of the line has too."""
-        return f"y{self.number}" if self.name is None or any(a.text == self.name for a in self.arguments) else self.name
+        """The name of the result in formulas: `y7` where it has none, `h_2` where an earlier value is called h."""
+        return f"y{self.number}" if self.name is None else self.name if self.copy < 2 else f"{self.name}_{self.copy}"
 
     @property
     def cotangent_label(self):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from tinyae.microscope import pieces
-from tinyae.microscope.diff import diff
+from tinyae.microscope.diff import constants_of, diff
 from tinyae.microscope.templates import template
 from tinyae.training.files import write_atomic
 
@@ -105,6 +105,9 @@ def difference_of(record, other):
     sentences = [{"text": f"Loss {pieces.number(loss, 6)} here (a), {pieces.number(its, 6)} in the other trace (b)", "node": None, "name": ""}]
     if found.starts:
         sentences.append({"text": f"These differ before anything is computed: {', '.join(found.starts)}", "node": None, "name": ""})
+    for row in found.given:
+        text = f"The data or noise differ: {', '.join(constants_of(row.a))}"
+        sentences.append({"text": text, "node": row.a["id"], "name": f"{row.a['id']} {row.a['name']}"})
     for text, row in (("First difference", found.first), *(("Only in this trace", row) for row in found.rows if row.b is None)):
         if row is not None and row.a is not None:
             sentences.append({"text": text, "node": row.a["id"], "name": f"{row.a['id']} {row.a['name']}"})

@@ -264,7 +264,7 @@ def rule_of(record, node, rule, names):
         "text": rule["text"],
         "to": to,
         "name": names.get(to, f".grad of {rule['to']}" if isinstance(rule["to"], str) else f"operation {rule['to']}"),
-        "share": f"{percent(share)} of its gradient" if several else "",
+        "share": f"{percent(share)} of the sum of the norms" if several else "",
         "norm": number(rule["norm"]),
         "shape": shape(rule["shape"]),
         "summed": summed,

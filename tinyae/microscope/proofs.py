@@ -21,6 +21,8 @@ def check_text(trace):
     lines, _ = wrong_through(trace, wrong)
     counts, rows, above = {}, [], None
     for proof in (*proofs, *leaves):
+        if leaves and proof is leaves[0]:
+            rows.append("parameters and other leaves, from all operations that use them")
         alone = proof.verdict == "right" and proof.line.number in lines and not proof.whole
         verdict = ALONE if alone else proof.verdict
         counts[verdict] = counts.get(verdict, 0) + 1
@@ -40,7 +42,7 @@ def check_text(trace):
 
 def place(line):
     """The number of an operation, and its line of the source."""
-    return f"operation {line.number} ({os.path.basename(line.call.file)}:{line.call.line})"
+    return f"operation {line.number} ({os.path.basename(line.home.file)}:{line.home.line})"
 
 
 def what(proof):

@@ -30,6 +30,7 @@ from tinyae.microscope.expand import can_expand, expand, is_large
 from tinyae.microscope.lines import norm
 from tinyae.microscope.pixels import Pixels, picture_of
 from tinyae.microscope.terms import contribution
+from tinyae.microscope.trace import READ
 from tinyae.ops.variational import kl_normal_normal, kl_standard_normal
 
 FORMAT = "tinyae trace 1"
@@ -135,6 +136,10 @@ def node_of(trace, line, functions, pixels, spread, checks):
     shares.  inside: the operations of the composed twin of a fused one.
     """
     home, image_shape = line.home, pixels.shape_of(line.number, line.value)
+    for call in line.path:  # the functions that led to it are shown before it
+        if call is home or call.room not in READ:
+            break
+        functions.number(call)
     proof = replay.check(trace, line) if checks and line.cotangent is not None else None
     found = {
         "id": line.number,

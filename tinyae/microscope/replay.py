@@ -35,7 +35,7 @@ class Proof(NamedTuple):
     whole: bool = False
 
     def __str__(self):
-        where = f"line {self.line.number}, {self.line.call.file}:{self.line.call.line}  {self.line.label} = {self.line.text}"
+        where = f"operation {self.line.number}, {self.line.call.file}:{self.line.call.line}  {self.line.label} = {self.line.text}"
         what = f"d loss / d {self.line.label}" if self.at is None else f"the gradient of {self.line.primitive.name} in {self.at.text}"
         what = f"d loss / d {self.at.text}" if self.whole else what
         if self.verdict in ("surrogate", "no gradient", "not finite"):

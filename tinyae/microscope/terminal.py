@@ -16,7 +16,7 @@ KEYS = {  # what a key does; arrows and others send several bytes
     " ": "page down", "\x1b[6~": "page down", "\x1b[5~": "page up", "J": "down", "K": "up", "?": "help",
     "g": "first", "G": "last", "f": "forward", "b": "backward", "r": "first term", "e": "second term", "t": "total", "q": "quit",
 }  # fmt: skip
-HELP = "q quit  ? keys  j k line  h l operation  f b pass  Space PageUp scroll  r e t terms"
+HELP = "q quit  ? keys  j k line  h l operation  f b pass  Space scroll  r e t terms"
 EVERY_KEY = {
     "j or down, k or up": "next line, previous line, in the order of the pass",
     "l or right, h or left": "next operation, previous operation",
@@ -62,7 +62,7 @@ class View:
         """The same, those that follow one another on a line together."""
         found = []
         for node in self.order:
-            if found and line_of(found[-1][0]) == line_of(node):
+            if found and cards.line_of(found[-1][0]) == cards.line_of(node):
                 found[-1].append(node)
             else:
                 found.append([node])
@@ -112,11 +112,6 @@ class View:
         """Select the neighbour of `nodes[at]`, if there is one."""
         if 0 <= at + step < len(nodes):
             self.node = nodes[at + step]
-
-
-def line_of(node):
-    """What operations of one line have in common; each turn of a loop is a line of its own, those within the library are not."""
-    return node["function"], node["line"], node["turn"] if not node["path"] else 0
 
 
 def view(record):

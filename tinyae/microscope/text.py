@@ -5,6 +5,7 @@ import re
 import textwrap
 
 from tinyae.autograd import Tensor
+from tinyae.microscope import cards
 from tinyae.microscope.lines import norm
 from tinyae.microscope.target import model_target, wrapped
 
@@ -24,26 +25,34 @@ def to_text(trace, width=110, terms=None, heading="", units=""):
 
     terms: name -> Tensor with one entry, the terms of the loss, shown in the ledger at the end.  heading: text above all.
     """
-    table = _Table(trace, width)
+    places = [_place(call) for line in trace.lines for call in (line.call, *line.path)]
+    table = _Table(width, places, [_flow(line.consumers) for line in trace.lines])
     parts = [heading] if heading else []
-    parts += ["\n".join(_legend(trace, width)), "\n".join(_forward(trace, table))]
+    rules = [gradient.rule for line in trace.lines for gradient in line.gradients]
+    parts += ["\n".join(_legend(rules, width)), "\n".join(_forward(trace, table))]
     if any(line.cotangent_norm is not None for line in trace.lines):
         parts += ["\n".join(_backward(trace, table)), "\n".join(_parameters(trace))]
     if terms:
-        longest = max(map(len, terms))
-        parts += ["\n".join([f"LOSS{units and ', ' + units}", *(f"{name:<{longest}}  {term.item():12.4f}" for name, term in terms.items())])]
+        parts.append(_loss({name: term.item() for name, term in terms.items()}, units))
     return "\n\n".join(parts) + "\n"
 
 
-def _legend(trace, width):
+def _loss(terms, units=""):
+    """The terms of the loss, name -> number or None."""
+    longest = max(map(len, terms))
+    rows = [f"{name:<{longest}}  {'not finite' if value is None else f'{value:.4f}':>12}" for name, value in terms.items()]
+    return "\n".join([f"LOSS{units and ', ' + units}", *rows])
+
+
+def _legend(rules, width):
     """What the columns and the short names mean; of the words in rules only those that occur."""
-    rules = " ".join(gradient.rule for line in trace.lines for gradient in line.gradients)
+    rules = " ".join(rules)
     meanings = {
         "names": "those of the source: a value has the name that it is given, or else the first that it is called by",
-        "columns": "number of the line; file and line of the source; operation; shapes; lines it comes from or goes to; norm",
-        "y7, g7": "the value of line 7, where the source gives it no name, and the gradient of the loss with respect to it",
+        "columns": "number of the operation; file and line of the source; operation; shapes; operations it comes from or goes to; norm",
+        "y7, g7": "the value of operation 7, where the source gives it no name, and the gradient of the loss with respect to it",
         "grad[z]": "the gradient of the loss with respect to z, where the source names the value z",
-        "from 5 + 4": "the gradient is the sum of those that lines 5 and 4 send",
+        "from 5 + 4": "the gradient is the sum of those that operations 5 and 4 send",
         "const": "an array that needs no gradient: data or noise",
         "norm": "the root of the sum of the squares of all entries",
     }
@@ -56,10 +65,8 @@ def _legend(trace, width):
 class _Table:
     """Rows of a number, a place, a text, and cells on the right; where the text is too long, the cells stand below it."""
 
-    def __init__(self, trace, width):
-        self.width = width
-        self.place = max((len(_place(call)) for line in trace.lines for call in (line.call, *line.path)), default=0)
-        self.flow = max((len(_flow(line)) for line in trace.lines), default=0)
+    def __init__(self, width, places, flows):
+        self.width, self.place, self.flow = width, max(map(len, places), default=0), max(map(len, flows), default=0)
 
     def row(self, number, place, text, *cells):
         """Text with a place begins in the third column, text without one (a rule) in the second."""
@@ -77,15 +84,15 @@ def _place(call):
     return f"{os.path.basename(call.file)}:{call.line}"
 
 
-def _flow(line):
-    """Where the gradient of a line's result comes from."""
-    if len(line.consumers) > 4:
-        return f"from {len(line.consumers)} lines"
-    return f"from {' + '.join(map(str, line.consumers))}" if line.consumers else "start"
+def _flow(numbers):
+    """Where the gradient of a result comes from: the operations of these numbers."""
+    if len(numbers) > 4:
+        return f"from {len(numbers)} operations"
+    return f"from {' + '.join(map(str, numbers))}" if numbers else "start"
 
 
 def _operation(line):
-    return f"{line.name or line.label} = {line.text}"
+    return f"{line.label} = {line.text}"
 
 
 def _forward(trace, table):
@@ -115,7 +122,9 @@ def _backward(trace, table):
     for line in reversed(trace.lines):
         if line.cotangent_norm is None:
             continue
-        yield table.row(line.number, _place(line.call), _operation(line), f"{line.value.shape!s:<10}", _flow(line), f"{line.cotangent_norm:.4g}")
+        yield table.row(
+            line.number, _place(line.call), _operation(line), f"{line.value.shape!s:<10}", _flow(line.consumers), f"{line.cotangent_norm:.4g}"
+        )
         for gradient in line.gradients:
             summed = f", summed over axis {', '.join(map(str, gradient.summed))}" if gradient.summed else ""
             text = f"d loss / d {gradient.argument.text} = {gradient.rule}{summed}"
@@ -123,14 +132,20 @@ def _backward(trace, table):
         if constants := [argument.text for argument in line.arguments if argument.kind == "constant"]:
             yield table.row("", "", f"{', '.join(constants)}: constant, no gradient")
     if skipped := [str(line.number) for line in trace.lines if line.cotangent_norm is None]:
-        yield f"No gradient passes through line {', '.join(skipped)}."
+        yield f"No gradient passes through operation {', '.join(skipped)}."
 
 
 def _parameters(trace):
     """What arrived in the `.grad` of every parameter."""
-    rows = [("PARAMETER", "shape", "norm", "norm of .grad")]
+    rows = []
     for name, leaf in trace.leaves.values():
         rows.append((name, str(leaf.shape), f"{norm(leaf.data):.4g}", "none" if leaf.grad is None else f"{norm(leaf.grad):.4g}"))
+    return _columns(rows)
+
+
+def _columns(rows):
+    """Rows of a parameter's name, shape and norms below their heading."""
+    rows = [("PARAMETER", "shape", "norm", "norm of .grad"), *rows]
     first, second, third, fourth = (max(len(row[i]) for row in rows) for i in range(4))
     for row in rows:
         yield f"{row[0]:<{first}}  {row[1]:<{second}}  {row[2]:>{third}}  {row[3]:>{fourth}}"
@@ -147,3 +162,71 @@ def told(target, width=110, found=None):
     result = found.result._asdict() if hasattr(found.result, "_asdict") else found.result
     terms = {name: term for name, term in result.items() if isinstance(term, Tensor) and term.size == 1} if isinstance(result, dict) else {}
     return to_text(found, width, terms, wrapped(target.heading, width), target.units)
+
+
+def record_to_text(record, width=110):
+    """A record (see record.py) as text, in the same tables; proofs that failed stand below their gradient."""
+    nodes = record["nodes"]
+    places = [cards.place(record, node) for node in nodes]
+    table = _Table(width, places, [_flow([one["node"] for one in node["from"]]) for node in nodes])
+    title = f"{record['title'] or 'a trace'}, seed {record['seed']}, {record['dtype']}."
+    folded = [f"{record['folded']} operations of loops were left out."] * bool(record["folded"])
+    parts = [wrapped("\n".join([title, *folded]), width)]
+    parts.append("\n".join(_legend([rule["text"] for node in nodes for rule in node["rules"]], width)))
+    parts.append("\n".join(_recorded_forward(record, table)))
+    if any(node["gradient"] is not None for node in nodes):
+        parts += ["\n".join(_recorded_backward(record, table)), "\n".join(_columns(map(_recorded_leaf, record["leaves"])))]
+    parts.append(_loss({term["name"]: term["value"] for term in (*record["terms"], record["loss"])}))
+    if record["checks"]:
+        parts.append("\n".join(["CHECKS", *(f"{'holds' if one['passed'] else 'FAILS'}  {one['what']}: {one['text']}" for one in record["checks"])]))
+    return "\n\n".join(parts) + "\n"
+
+
+def _recorded_forward(record, table):
+    """Each operation of a record below its line of the source."""
+    above = None
+    yield table.row("", "", "FORWARD", f"{'shapes':<35}", "from", "norm")
+    for node in record["nodes"]:
+        if cards.line_of(node) != above:
+            yield table.row("", cards.place(record, node), node["source"])
+        above = cards.line_of(node)
+        given = ", ".join(cards.shape(one["shape"]) for one in node["inputs"] if one["kind"] != "number")
+        shapes = f"{given} -> {cards.shape(node['value']['shape'])}"
+        origins = [str(one["node"] or "const") for one in node["inputs"] if one["kind"] in ("line", "constant")]
+        cells = f"{shapes:<35}", ", ".join(dict.fromkeys(origins)), cards.number(node["value"]["norm"])
+        yield table.row(node["id"], cards.place(record, node), f"  {node['name']} = {node['text']}", *cells)
+
+
+def _recorded_backward(record, table):
+    """Each operation of a record, the gradient that arrives at it, and those that its rules give."""
+    yield table.row("", "", "BACKWARD", f"{'shape':<10}", "from, to", "norm")
+    for node in reversed(record["nodes"]):
+        if node["gradient"] is None:
+            continue
+        flow, shape = _flow([one["node"] for one in node["from"]]), cards.shape(node["value"]["shape"])
+        text = f"{node['name']} = {node['text']}"
+        yield table.row(node["id"], cards.place(record, node), text, f"{shape:<10}", flow, cards.number(node["gradient"]["norm"]))
+        yield from _failed(node["check"], table)
+        for rule in node["rules"]:
+            summed = f", summed over axis {', '.join(map(str, rule['summed']))}" if rule["summed"] else ""
+            text = f"d loss / d {node['inputs'][rule['input']]['text']} = {rule['text']}{summed}"
+            to = rule["to"] if isinstance(rule["to"], int) else ".grad"
+            yield table.row("", "", text, f"{cards.shape(rule['shape']):<10}", f"to {to}", cards.number(rule["norm"]))
+            yield from _failed(rule["check"], table)
+        if constants := [one["text"] for one in node["inputs"] if one["kind"] == "constant"]:
+            yield table.row("", "", f"{', '.join(constants)}: constant, no gradient")
+    if skipped := [str(node["id"]) for node in record["nodes"] if node["gradient"] is None]:
+        yield f"No gradient passes through operation {', '.join(skipped)}."
+
+
+def _recorded_leaf(leaf):
+    """Name, shape and norms of a leaf of a record."""
+    value, gradient = leaf["value"], leaf["gradient"]
+    return leaf["name"], cards.shape(value["shape"]), cards.number(value["norm"]), "none" if gradient is None else cards.number(gradient["norm"])
+
+
+def _failed(check, table):
+    """A row for a proof that failed."""
+    if check is not None and check["verdict"] in ("wrong", "not finite"):
+        numbers = f": finite differences {cards.number(check['numeric'])}, trace {cards.number(check['analytic'])}"
+        yield table.row("", "", f"! {check['verdict']}{numbers if check['verdict'] == 'wrong' else ''}")

@@ -25,6 +25,8 @@ class Trace:
         self._inside = getattr(inside, "__code__", None)
         self._parameters = {} if model is None else {id(p): name for name, p in model.named_parameters()}
         self._made = {}  # id of a Tensor, or node -> Line
+        self._owners = {}  # expression -> the leaves that it has stood for
+        self._names = collections.Counter()  # how many values have a name
         self._turns = collections.Counter()  # how often the same calls led to an operation
         self._summed = {}  # id of a parent -> shape of a gradient before it was summed to the parent's
         self._outer = self._observed = None
@@ -55,12 +57,28 @@ class Trace:
         call, path, name, written, _ = _read[place]
         arguments = [self._argument(primitive, call, i, arg, written[i] if written else None) for i, arg in enumerate(args)]
         kept = dict(primitive.attributes) | attributes
-        line = Line(len(self.lines) + 1, primitive, call, path, self._turns[place], name, arguments, kept, written, result)
+        line = Line(len(self.lines) + 1, primitive, call, path, self._turns[place], None, arguments, kept, written, result)
+        self._call(line, name)
         self._turns[place] += 1
         self._made[id(result)] = line
         if result.node is not None:
             self._made[result.node] = line
         self.lines.append(line)
+
+    def _call(self, line, name):
+        """Give a line's value a name."""
+        if name is not None:
+            self._names[name] += 1
+            line.name, line.copy = name, self._names[name]
+
+    def _apart(self, written, leaf):
+        """The expression of a leaf; where another one was written so before, in an earlier turn of a loop, with a number."""
+        text = ast.unparse(written)
+        owners = self._owners.setdefault(text, [])
+        if not any(leaf is owner for owner in owners):
+            owners.append(leaf)
+        place = next(i for i, owner in enumerate(owners, 1) if leaf is owner)
+        return written if place == 1 else ast.Name(f"{text}_{place}")
 
     def _argument(self, primitive, call, position, arg, written):
         """What a line gives an operation, by the name that a reader knows it by."""
@@ -72,19 +90,21 @@ class Trace:
             expression, kind = ast.Name(self._parameters[id(arg)]), "parameter"
         elif made is not None:
             if plain and made.name is None and call.room in NAMING and not isinstance(written, ast.Constant):
-                made.name = getattr(written, "attr", None) or written.id  # a value without a name gets the first one that it is called by
-            own = own if plain and call.room in READ and isinstance(written, ast.Name) else ast.Name(made.label)
-            expression, kind = own if plain else ast.Name(made.label if written is None else f"y{made.number}"), "line"
+                self._call(made, getattr(written, "attr", None) or written.id)  # a value without a name gets the first one that it is called by
+            expression, kind = ast.Name(made.label), "line"
         elif isinstance(arg, Tensor) and arg.requires_grad:
-            expression, kind = own, "leaf"
+            expression, kind = self._apart(own, arg), "leaf"
         else:
             short = written is not None and len(ast.unparse(written)) <= 40
             literal = ast.Constant(arg) if isinstance(arg, (int, float)) and not written else None
             expression, kind = written if short else literal or own, "constant" if isinstance(arg, Tensor) or hasattr(arg, "shape") else "number"
         argument = Argument(expression, kind, made.number if kind == "line" else None, shape, role, arg)
-        if kind in ("parameter", "leaf"):
-            known = self._outer.f_locals.items() if kind == "leaf" and id(arg) not in self.leaves else ()
-            self.leaves.setdefault(id(arg), (next((name for name, value in known if value is arg), argument.text), arg))
+        if kind in ("leaf", "constant") and isinstance(expression, ast.Name):
+            self._names[expression.id] = max(self._names[expression.id], 1)
+        if kind in ("parameter", "leaf") and id(arg) not in self.leaves:
+            taken = {name for name, _ in self.leaves.values()}
+            known = [name for name, value in self._outer.f_locals.items() if value is arg and name not in taken] if kind == "leaf" else []
+            self.leaves[id(arg)] = (next(iter(known), argument.text), arg)
         return argument
 
     def line_of(self, made):
