@@ -72,6 +72,18 @@ def parse(formula):
     return statement.value if isinstance(statement, ast.Expr) else statement
 
 
+def copied(node):
+    """A copy of a syntax tree: its fields and places in the source.
+
+    `copy.deepcopy` would follow what others have hung on nodes: `executing` links each to its parent, also the one Load() that all trees share.
+    """
+    if isinstance(node, list):
+        return [copied(item) for item in node]
+    if not isinstance(node, ast.AST):
+        return node
+    return ast.copy_location(type(node)(**{name: copied(value) for name, value in ast.iter_fields(node)}), node)
+
+
 def is_indexed(formula):
     """Whether a formula is in index notation."""
     return isinstance(formula, ast.Assign)

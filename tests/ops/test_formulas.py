@@ -85,3 +85,14 @@ def test_every_primitive_has_a_rule_for_each_input_and_a_docstring():
         assert {name for rule in operation.rules for name in rule.inputs} == {n for n in operation.inputs if operation.domain[n] != "boolean"}
         assert operation.__doc__
         assert isinstance(operation.formula, (ast.expr, ast.Assign))
+
+
+def test_a_copied_tree_has_the_same_code_and_places_and_none_of_the_links_that_others_hang_on_it():
+    tree = ast.parse("def f(x, *, y=1):\n    return [x[0], y]  # a comment")
+    for node in ast.walk(tree):
+        for child in ast.iter_child_nodes(node):
+            if not isinstance(child, ast.expr_context):  # all trees share those
+                child.parent = node
+    twin = formulas.copied(tree)
+    assert ast.dump(twin, include_attributes=True) == ast.dump(tree, include_attributes=True)
+    assert not any(hasattr(node, "parent") for node in ast.walk(twin))

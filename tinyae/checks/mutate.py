@@ -6,13 +6,13 @@ statement is left out; a gradient is stopped.  Docstrings and the refusal of bad
 
 import ast
 import contextlib
-import copy
 import inspect
 import textwrap
 from typing import NamedTuple
 
 from tinyae.autograd import raw
 from tinyae.errors import ArgumentError
+from tinyae.formula import copied
 
 ARITHMETIC = {ast.Add: [ast.Sub], ast.Sub: [ast.Add], ast.Mult: [ast.Div, ast.Add], ast.Div: [ast.Mult], ast.MatMult: [ast.Mult]}
 ARITHMETIC |= {ast.Pow: [ast.Mult], ast.FloorDiv: [ast.Mult], ast.Mod: [ast.FloorDiv]}
@@ -305,7 +305,7 @@ def put(holder, key, value):
 
 def compiled(definition, function):
     """The code of a changed definition, which fits the function: the same file and lines, the same variables of the functions around it."""
-    definition, code = copy.deepcopy(definition), function.__code__
+    definition, code = copied(definition), function.__code__
     around = code.co_freevars
     if around:  # named after the end, so that they stay variables of the function also where the mutant uses one no more
         definition.body.append(ast.Expr(ast.Tuple([ast.Name(name, ast.Load()) for name in around], ast.Load())))

@@ -3,6 +3,7 @@
 import ast
 import copy
 
+from tinyae.formula import copied
 from tinyae.microscope.unroll.values import Code
 
 WIDTH = 88  # characters of an expression into which another one is put
@@ -52,7 +53,7 @@ def _names(node):
 
 def put(node, new):
     """A copy of a syntax tree in which the names in `new` are replaced by expressions."""
-    return _Put(new).visit(copy.deepcopy(node))
+    return _Put(new).visit(copied(node))
 
 
 class _Put(ast.NodeTransformer):
