@@ -19,19 +19,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "checks")]
 import vae_bugs  # noqa: E402
 
 import tinyae as ta  # noqa: E402
+from tinyae import distributions as d  # noqa: E402
 from tinyae.checks import gradcheck, semcheck, semcheck_distribution  # noqa: E402
-from tinyae.distributions import (  # noqa: E402
-    Bernoulli,
-    Categorical,
-    Concrete,
-    ContinuousBernoulli,
-    DiscretisedLogistic,
-    DiscretisedLogisticMixture,
-    Laplace,
-    Mixture,
-    Normal,
-    Uniform,
-)
 
 TABLE = pathlib.Path(__file__).with_suffix(".md")
 FACTORS = 1e-6, 1e-4, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2
@@ -103,19 +92,19 @@ def distributions_of(seed):
     """(a distribution, another of its kind whose divergence has a closed form, or None), one of each kind with parameters by chance."""
     a, uniform = np.random.default_rng(seed).normal, np.random.default_rng(seed).uniform
     for kind, make in {
-        Normal: lambda: Normal(a(size=(3, 2)), a(size=(3, 2))),
-        Laplace: lambda: Laplace(a(size=(3, 2)), a(size=(3, 2))),
-        Bernoulli: lambda: Bernoulli(2 * a(size=(3, 2))),
-        ContinuousBernoulli: lambda: ContinuousBernoulli(4 * a(size=(3, 2))),
-        Categorical: lambda: Categorical(a(size=(3, 4))),
-        Uniform: lambda: Uniform(uniform(-2, 0, (3, 2)), uniform(1, 3, (3, 2))),
+        d.Normal: lambda: d.Normal(a(size=(3, 2)), a(size=(3, 2))),
+        d.Laplace: lambda: d.Laplace(a(size=(3, 2)), a(size=(3, 2))),
+        d.Bernoulli: lambda: d.Bernoulli(2 * a(size=(3, 2))),
+        d.ContinuousBernoulli: lambda: d.ContinuousBernoulli(4 * a(size=(3, 2))),
+        d.Categorical: lambda: d.Categorical(a(size=(3, 4))),
+        d.Uniform: lambda: d.Uniform(uniform(-2, 0, (3, 2)), uniform(1, 3, (3, 2))),
     }.items():
         yield kind.__name__, make(), make()
-    yield "Concrete", Concrete(a(size=(3, 3)), uniform(0.3, 2)), None
-    yield "DiscretisedLogistic", DiscretisedLogistic(a(size=(3, 2)) / 2, a(size=(3, 2)) - 2.5), None
-    yield "DiscretisedLogisticMixture", DiscretisedLogisticMixture(a(size=(3, 1, 4)), a(size=(3, 1, 4)) / 3, a(size=(3, 1, 4)) - 2), None
-    yield "Mixture of Normals", Mixture(a(size=(3, 4)), Normal(a(size=(3, 4, 2)), a(size=(3, 4, 2)))), None
-    yield "Mixture of Bernoullis", Mixture(a(size=(2, 3)), Bernoulli(2 * a(size=(2, 3, 4)))), None
+    yield "Concrete", d.Concrete(a(size=(3, 3)), uniform(0.3, 2)), None
+    yield "DiscretisedLogistic", d.DiscretisedLogistic(a(size=(3, 2)) / 2, a(size=(3, 2)) - 2.5), None
+    yield "DiscretisedLogisticMixture", d.DiscretisedLogisticMixture(a(size=(3, 1, 4)), a(size=(3, 1, 4)) / 3, a(size=(3, 1, 4)) - 2), None
+    yield "Mixture of Normals", d.Mixture(a(size=(3, 4)), d.Normal(a(size=(3, 4, 2)), a(size=(3, 4, 2)))), None
+    yield "Mixture of Bernoullis", d.Mixture(a(size=(2, 3)), d.Bernoulli(2 * a(size=(2, 3, 4)))), None
 
 
 def false_alarms_of_distributions(seeds):

@@ -1,7 +1,6 @@
 """Lesson 8 runs, its numbers are in their bands, and its checks fail when a line is broken."""
 
 import json
-import runpy
 
 import numpy as np
 import pytest
@@ -10,16 +9,7 @@ import tinyae as ta
 from tinyae import course
 from tinyae.course import run
 
-
-@pytest.fixture(scope="module")
-def lesson(tmp_path_factory):
-    """The names that the fast lesson defines, after a run; `out` is its output folder."""
-    out = tmp_path_factory.mktemp("lesson-08")
-    token = run._settings.set(course.Settings(fast=True, seed=0, out=out))
-    try:
-        return runpy.run_path(str(course.entry(8).path)) | {"out": out}
-    finally:
-        run._settings.reset(token)
+NUMBER = 8
 
 
 def broken(tmp_path, monkeypatch, line, instead):

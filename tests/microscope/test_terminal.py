@@ -327,21 +327,14 @@ def test_keys_move_and_q_leaves_the_terminal_as_it_was(session):
     assert "Traceback" not in shown.text
 
 
-def test_ctrl_c_leaves_the_terminal_as_it_was(session):
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 128 + signal.SIGTERM)])
+def test_ctrl_c_and_an_end_from_outside_leave_the_terminal_as_it_was(sent, code, session):
     shown = session("vae")
     shown.until("FORWARD 1/16")
-    shown.process.send_signal(signal.SIGINT)
-    assert shown.end() == 130
+    shown.process.send_signal(sent)
+    assert shown.end() == code
     assert_left_as_it_was(shown)
     assert "Traceback" not in shown.text
-
-
-def test_an_end_from_outside_leaves_the_terminal_as_it_was(session):
-    shown = session("vae")
-    shown.until("FORWARD 1/16")
-    shown.process.send_signal(signal.SIGTERM)
-    assert shown.end() == 128 + signal.SIGTERM
-    assert_left_as_it_was(shown)
 
 
 def test_a_window_of_another_size_is_drawn_again(session):

@@ -6,7 +6,7 @@ import torch
 import tinyae as ta
 
 
-def compare(ours, theirs, *values):
+def assert_same(ours, theirs, *values):
     """Value, gradients and gradients of gradients of two functions of the same arrays, for random cotangents."""
     leaves, peers = [ta.Tensor(v, requires_grad=True) for v in values], [torch.tensor(v, requires_grad=True) for v in values]
     y, z = ours(*leaves), theirs(*peers)

@@ -6,6 +6,8 @@ import math
 import re
 from typing import NamedTuple
 
+from tinyae.microscope.cards import place
+
 CLOSE = {"float32": 1e-4}  # relative: what counts as rounding; of other dtypes 1e-5, for a record has six digits
 STATISTICS = {
     "norm": "norm",
@@ -200,11 +202,6 @@ def without_numbers(text):
 def number(value):
     """A number as text."""
     return "not finite" if value is None else f"{value:.6g}"
-
-
-def place(record, node):
-    """file:line of a node."""
-    return f"{record['functions'][node['function']]['file']}:{node['at']}"
 
 
 def told(found, width):

@@ -123,7 +123,7 @@ class Line:
     @property
     def home(self):
         """The Call that a reader looks at: the innermost line that is the user's own, or a model's."""
-        return next((call for call in (self.call, *reversed(self.path)) if call.room in ("", "models")), self.call)
+        return next((call for call in (self.call, *reversed(self.path)) if call.room in names.READ), self.call)
 
     @property
     def norm(self):

@@ -11,6 +11,8 @@ from typing import NamedTuple
 from tinyae import formula as formulas
 from tinyae.errors import LESSONS, PACKAGE
 
+READ = ("", "models")  # rooms whose lines a reader reads, so that operations are told in their names
+
 
 class Call(NamedTuple):
     """One frame of the stack: the room of its file ("" for a user's), the expression that it executes, and the statement around it.

@@ -29,7 +29,7 @@ def check_text(trace):
         if proof.line is not above and not proof.whole:
             rows.append(f"{place(proof.line)}  {proof.line.label} = {proof.line.text}")
         above = proof.line
-        rows.append(f"  {what(proof)}: {verdict}{numbers(proof)}")
+        rows.append(f"  {proof.what}: {verdict}{proof.numbers}")
     rows += ["", ", ".join(f"{count} {verdict}" for verdict, count in counts.items())]
     if ALONE in counts:
         rows.append(f'"{ALONE}": it makes the right thing of a gradient that is wrong when it comes in')
@@ -43,20 +43,6 @@ def check_text(trace):
 def place(line):
     """The number of an operation, and its line of the source."""
     return f"operation {line.number} ({os.path.basename(line.home.file)}:{line.home.line})"
-
-
-def what(proof):
-    """The gradient that a proof is of."""
-    if proof.whole:
-        return f"d loss / d {proof.at.text}"
-    return f"d loss / d {proof.line.label}" if proof.at is None else f"the gradient of {proof.line.primitive.name} in {proof.at.text}"
-
-
-def numbers(proof):
-    """What was measured, where something was."""
-    if proof.verdict in ("surrogate", "no gradient", "not finite"):
-        return ""
-    return f" (finite differences {proof.numeric:.8g}, trace {proof.analytic:.8g}, relative error {proof.error:.1e})"
 
 
 def wrong_through(trace, wrong):
@@ -82,7 +68,7 @@ def blamed(trace, wrong):
         if i == 0:
             yield f"the first wrong rule on the way back from the loss: {first.line.primitive.name}, in {first.at.text}"
         yield f"the rule of {used} is wrong; it is written in {written(rule)}"
-        yield f"  {what(first)}: {first.verdict}{numbers(first)}"
+        yield f"  {first.what}: {first.verdict}{first.numbers}"
         lines, leaves = wrong_through(trace, proofs)
         through = leaves + [f"{len(lines)} value{'s' * (len(lines) > 1)}"] * bool(lines)
         yield f"  the gradients of what lies before it are wrong through it: {', '.join(through) or 'nothing else'}"

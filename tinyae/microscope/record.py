@@ -28,9 +28,9 @@ from tinyae.microscope import replay
 from tinyae.microscope.equations import rule_equation, value_equation
 from tinyae.microscope.expand import can_expand, expand, is_large
 from tinyae.microscope.lines import norm
+from tinyae.microscope.names import READ
 from tinyae.microscope.pixels import Pixels, picture_of
 from tinyae.microscope.terms import contribution
-from tinyae.microscope.trace import READ
 from tinyae.ops.variational import kl_normal_normal, kl_standard_normal
 
 FORMAT = "tinyae trace 1"

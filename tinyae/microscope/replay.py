@@ -34,14 +34,23 @@ class Proof(NamedTuple):
     slopes: tuple = (np.nan, np.nan)
     whole: bool = False
 
+    @property
+    def what(self):
+        """The gradient that this is the proof of."""
+        if self.whole:
+            return f"d loss / d {self.at.text}"
+        return f"d loss / d {self.line.label}" if self.at is None else f"the gradient of {self.line.primitive.name} in {self.at.text}"
+
+    @property
+    def numbers(self):
+        """What was measured, in brackets; "" where nothing was."""
+        if self.verdict in ("surrogate", "no gradient", "not finite"):
+            return ""
+        return f" (finite differences {self.numeric:.8g}, trace {self.analytic:.8g}, relative error {self.error:.1e})"
+
     def __str__(self):
         where = f"operation {self.line.number}, {self.line.call.file}:{self.line.call.line}  {self.line.label} = {self.line.text}"
-        what = f"d loss / d {self.line.label}" if self.at is None else f"the gradient of {self.line.primitive.name} in {self.at.text}"
-        what = f"d loss / d {self.at.text}" if self.whole else what
-        if self.verdict in ("surrogate", "no gradient", "not finite"):
-            return f"{where}\n  {what}: {self.verdict}"
-        numbers = f"finite differences {self.numeric:.8g}, trace {self.analytic:.8g}, relative error {self.error:.1e}"
-        return f"{where}\n  {what}: {self.verdict} ({numbers})"
+        return f"{where}\n  {self.what}: {self.verdict}{self.numbers}"
 
 
 def wide(value):

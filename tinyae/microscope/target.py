@@ -4,9 +4,8 @@ import functools
 import inspect
 import os
 import textwrap
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from tinyae.autograd import Tensor
 from tinyae.backend import Rng
 from tinyae.checks.subjects import failed, functions_of, loaded, meant
 from tinyae.errors import ArgumentError
@@ -41,12 +40,9 @@ class Target:
     heading: str = ""
     units: str = ""
     image_shape: tuple | None = None
-    leaves: list = field(default_factory=list)  # Tensors that somebody's file may have used before
 
     def trace(self):
         """The Trace of one call, forward and backward.  Raises ArgumentError where there is no loss, or somebody's file fails."""
-        for leaf in [*self.leaves, *(self.model.parameters() if self.model is not None else ())]:
-            leaf.grad = None
         return trace(self.function, *self.args, model=self.model, **self.kwargs)
 
     def record(self, found=None, **settings):
@@ -115,11 +111,8 @@ def file_target(file, name, seed):
     function = found(file, module, name)
     bound = arguments(file, module, name, function, seed)
     values = {**vars(module), **bound.arguments}
-    leaves = [value for value in values.values() if isinstance(value, Tensor) and value.node is None]
     title = f"{file}::{name}"
-    return Target(
-        title, guarded(file, name, function), bound.args, bound.kwargs, seed, model_of(function, values), f"{title}, seed {seed}.", leaves=leaves
-    )
+    return Target(title, guarded(file, name, function), bound.args, bound.kwargs, seed, model_of(function, values), f"{title}, seed {seed}.")
 
 
 def usual(file, module):

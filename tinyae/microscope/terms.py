@@ -65,8 +65,6 @@ def split(trace, loss):
     """
     trace.terms = terms_of(trace, loss)
     for name, term in trace.terms.items():
-        for line in trace.lines:
-            line.by_term.pop(name, None)
         for node, gy, gradients in backward_steps(term.value, term.weight, retain_graph=True):
             if (line := trace.line_of(node)) is not None:
                 line.by_term[name] = gy

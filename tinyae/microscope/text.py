@@ -79,6 +79,22 @@ class _Table:
             return f"{left + text:<{room}}  {right}"
         return f"{left}{text}\n{right:>{self.width}}"
 
+    def gradient(self, name, rule, summed, shape, to, norm):
+        """What a rule gives an input: its formula, its shape, the operation that it goes to (None: a leaf), its norm."""
+        axes = f", summed over axis {', '.join(map(str, summed))}" if summed else ""
+        return self.row("", "", f"d loss / d {name} = {rule}{axes}", f"{shape!s:<10}", f"to {to or '.grad'}", norm)
+
+    def constants(self, names):
+        """A row that names the inputs without a gradient, if there are any."""
+        if names := list(names):
+            yield self.row("", "", f"{', '.join(names)}: constant, no gradient")
+
+
+def _skipped(numbers):
+    """A row for the operations that the backward pass does not come to, if there are any."""
+    if numbers := list(map(str, numbers)):
+        yield f"No gradient passes through operation {', '.join(numbers)}."
+
 
 def _place(call):
     return f"{os.path.basename(call.file)}:{call.line}"
@@ -126,13 +142,11 @@ def _backward(trace, table):
             line.number, _place(line.call), _operation(line), f"{line.value.shape!s:<10}", _flow(line.consumers), f"{line.cotangent_norm:.4g}"
         )
         for gradient in line.gradients:
-            summed = f", summed over axis {', '.join(map(str, gradient.summed))}" if gradient.summed else ""
-            text = f"d loss / d {gradient.argument.text} = {gradient.rule}{summed}"
-            yield table.row("", "", text, f"{gradient.shape!s:<10}", f"to {gradient.argument.line or '.grad'}", f"{gradient.norm:.4g}")
-        if constants := [argument.text for argument in line.arguments if argument.kind == "constant"]:
-            yield table.row("", "", f"{', '.join(constants)}: constant, no gradient")
-    if skipped := [str(line.number) for line in trace.lines if line.cotangent_norm is None]:
-        yield f"No gradient passes through operation {', '.join(skipped)}."
+            yield table.gradient(
+                gradient.argument.text, gradient.rule, gradient.summed, gradient.shape, gradient.argument.line, f"{gradient.norm:.4g}"
+            )
+        yield from table.constants(argument.text for argument in line.arguments if argument.kind == "constant")
+    yield from _skipped(line.number for line in trace.lines if line.cotangent_norm is None)
 
 
 def _parameters(trace):
@@ -208,15 +222,11 @@ def _recorded_backward(record, table):
         yield table.row(node["id"], cards.place(record, node), text, f"{shape:<10}", flow, cards.number(node["gradient"]["norm"]))
         yield from _failed(node["check"], table)
         for rule in node["rules"]:
-            summed = f", summed over axis {', '.join(map(str, rule['summed']))}" if rule["summed"] else ""
-            text = f"d loss / d {node['inputs'][rule['input']]['text']} = {rule['text']}{summed}"
-            to = rule["to"] if isinstance(rule["to"], int) else ".grad"
-            yield table.row("", "", text, f"{cards.shape(rule['shape']):<10}", f"to {to}", cards.number(rule["norm"]))
+            to, size = rule["to"] if isinstance(rule["to"], int) else None, cards.number(rule["norm"])
+            yield table.gradient(node["inputs"][rule["input"]]["text"], rule["text"], rule["summed"], tuple(rule["shape"]), to, size)
             yield from _failed(rule["check"], table)
-        if constants := [one["text"] for one in node["inputs"] if one["kind"] == "constant"]:
-            yield table.row("", "", f"{', '.join(constants)}: constant, no gradient")
-    if skipped := [str(node["id"]) for node in record["nodes"] if node["gradient"] is None]:
-        yield f"No gradient passes through operation {', '.join(skipped)}."
+        yield from table.constants(one["text"] for one in node["inputs"] if one["kind"] == "constant")
+    yield from _skipped(node["id"] for node in record["nodes"] if node["gradient"] is None)
 
 
 def _recorded_leaf(leaf):

@@ -11,8 +11,7 @@ from tinyae.microscope import names, replay, terms
 from tinyae.microscope.lines import Argument, Gradient, Line
 
 ENGINE = ("autograd", "ops")  # rooms whose lines are never the line of an operation
-READ = ("", "models")  # whose lines a reader reads, so that operations are told in their names
-NAMING = (*READ, "distributions")
+NAMING = (*names.READ, "distributions")  # rooms whose lines name what they read
 HELPERS = (*ENGINE, "nn", "distributions", "microscope", "training", "cli.py")  # rooms that are no place to come from
 
 

@@ -118,7 +118,10 @@ class Optimizer:
         return g + group["weight_decay"] * p
 
     def update(self, p, g, t, *moments, **settings):
-        """One step, the t-th, of the entries p with gradients g and their moments: flat arrays, p and moments changed in place."""
+        """One step, the t-th, of the entries p with gradients g and their moments: flat arrays, p and moments changed in place.
+
+        Abstract: each optimiser's own.
+        """
         raise NotImplementedError
 
     def state_dict(self):
