@@ -2,10 +2,13 @@
 
 import json
 
+import numpy as np
 import pytest
 
+import tinyae as ta
 from tinyae import course
 from tinyae.course import library
+from tinyae.course.proofs import gradient_errors
 from tinyae.errors import ArgumentError, RunError
 
 GOOD = """# %% [markdown]
@@ -112,6 +115,128 @@ def test_a_number_needs_a_name_of_its_own(shelf):
     (shelf / "03_small.py").write_text(GOOD.replace("test.seed", "check.two"))
     with pytest.raises(ArgumentError, match="a name of its own"):
         course.run_lesson(3)
+
+
+EFFECT = """from tinyae import course
+
+lesson = course.begin(3)
+lesson.predict("test.height", 4.0, "m")
+lesson.claim("check.exact", 0.0, "", at_most=1)
+lesson.number("test.height", 1.0 if lesson.control else 4.5, "m", effect=True)
+lesson.claim("test.claimed", 9.0 if lesson.control else 1.0, "", at_most=2, effect=True)
+lesson.finish()
+"""
+
+
+@pytest.fixture
+def effect(shelf):
+    """The small lesson with a prediction, and an effect that its control run takes away."""
+    (shelf / "03_small.bands.json").write_text(json.dumps({"fast": {"bands": {}}, "full": {"bands": {"test.height": [4, 5]}}}))
+    (shelf / "03_small.py").write_text(EFFECT)
+    return shelf / "03_small.py"
+
+
+def test_a_prediction_is_printed_before_its_number_and_its_error_with_it(effect, capsys):
+    rows = json.loads((course.run_lesson(3) / "metrics.json").read_text())["numbers"]
+    assert rows["test.height"]["predicted"] == 4.0
+    told = capsys.readouterr().out
+    assert told.index("predicted: test.height") < told.index("predicted 4, off by +0.5")
+
+
+def test_a_control_run_passes_where_the_effect_is_gone(effect, capsys):
+    metrics = json.loads((course.run_lesson(3, control=True) / "metrics.json").read_text())
+    assert metrics["control"] is True
+    assert {name: row["inside"] for name, row in metrics["numbers"].items() if row["effect"]} == {"test.height": False, "test.claimed": False}
+    assert "Control run: without the effect, test.height, test.claimed left the band." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("1.0 if lesson.control", "4.1 if lesson.control", r"these are what they were with it\.\n  expected .*\n  got       test\.height"),
+        ("9.0 if lesson.control", "1.5 if lesson.control", r"got       test\.claimed"),
+        (", effect=True", "", "claimed failed"),
+        ('"", at_most=2, effect=True', '"", at_most=20', r"these are|test\.claimed"),
+        ('lesson.claim("check.exact", 0.0,', 'lesson.claim("check.exact", 2.0,', r"check\.exact failed"),
+    ],
+)
+def test_a_control_run_fails_where_the_effect_stays_or_a_proof_breaks(effect, old, new, says):
+    text = EFFECT.replace(old, new)
+    if "at_most=20" in text:  # nothing is left that depends on the effect
+        text, says = text.replace(', "m", effect=True', ', "m"'), "no number that depends on its effect"
+    effect.write_text(text)
+    with pytest.raises(course.CheckFailed, match=says):
+        course.run_lesson(3, control=True)
+
+
+def test_a_number_without_a_band_proves_nothing_in_a_control_run(effect):
+    with pytest.raises(course.CheckFailed, match=r"got       test\.height"):
+        course.run_lesson(3, control=True, fast=True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("test.height", "test.other", "predicted what it never measured"),
+        ('lesson.claim("check.exact"', 'lesson.predict("test.height", 5, "m")\nlesson.claim("check.exact"', "test.height is known already"),
+        (
+            'lesson.claim("check.exact"',
+            'lesson.number("a.b", 1, "")\nlesson.predict("a.b", 1, "")\nlesson.claim("check.exact"',
+            "a.b is known already",
+        ),
+    ],
+)
+def test_predictions_come_first_and_are_all_measured(effect, old, new, says):
+    effect.write_text(EFFECT.replace(old, new, 1))
+    with pytest.raises((course.CheckFailed, ArgumentError), match=says):
+        course.run_lesson(3)
+
+
+def kl(factor=1.0):
+    """(f, inputs, gradients by hand, cotangent) of the KL to the standard normal; the second gradient times a factor."""
+    rng = np.random.default_rng(0)
+    mean, log_variance, gy = rng.normal(size=(5, 3)), rng.normal(size=(5, 3)), rng.normal(size=5)
+    by_hand = {"mean": gy[:, None] * mean, "log_variance": factor * gy[:, None] * (np.exp(log_variance) - 1) / 2}
+    return ta.ops.kl_standard_normal, {"mean": mean, "log_variance": log_variance}, by_hand, gy
+
+
+def test_gradients_by_hand_are_compared_in_three_ways():
+    errors = gradient_errors(*kl())
+    assert {way for _, way in errors} == {"engine", "differences", "complex"}
+    assert len(errors) == 6
+    assert max(errors.values()) < 1e-10
+
+
+def test_a_wrong_gradient_by_hand_is_seen_by_each_way():
+    errors = gradient_errors(*kl(factor=1.001))
+    for (name, _), error in errors.items():
+        assert error < 1e-10 if name == "mean" else error == pytest.approx(1e-3, rel=0.01)
+
+
+@pytest.mark.parametrize("broken", ["rule", "value"])
+def test_a_wrong_engine_is_seen_by_the_ways_that_it_spoils(monkeypatch, broken):
+    f = ta.ops.kl_standard_normal
+    if broken == "rule":
+        (rule,) = [rule for rule in f.rules if rule.inputs == ("mean",)]
+        right = rule.function
+        monkeypatch.setattr(rule, "function", lambda *args: 2 * right(*args))
+    else:
+        right = f.forward
+        monkeypatch.setattr(f, "forward", lambda *args: 2 * right(*args))
+    errors = gradient_errors(*kl())
+    wrong = {way for (name, way), error in errors.items() if name == "mean" and error > 0.1}
+    assert wrong == ({"engine"} if broken == "rule" else {"differences", "complex"})
+
+
+def test_gradients_by_hand_need_shapes_that_fit():
+    f, inputs, by_hand, gy = kl()
+    for wrong in ((f, inputs, by_hand, None), (f, inputs, by_hand, gy[:2]), (f, inputs, {"mean": by_hand["mean"]}, gy)):
+        with pytest.raises(ArgumentError, match="do not fit"):
+            gradient_errors(*wrong)
+    with pytest.raises(ArgumentError, match="the shape of its input"):
+        gradient_errors(f, inputs, by_hand | {"mean": by_hand["mean"].sum(axis=0)}, gy)
+    with pytest.raises(ArgumentError, match="does not compute with a complex x"):
+        gradient_errors(lambda x: ta.ops.astype(x, dtype=np.float64), {"x": gy}, {"x": gy}, gy)
 
 
 def test_a_script_run_by_itself_reads_the_environment(monkeypatch):

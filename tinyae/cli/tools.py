@@ -2,7 +2,7 @@
 
 import shutil
 
-from tinyae.cli.arguments import file, folder, whole
+from tinyae.cli.arguments import file, whole
 from tinyae.errors import ArgumentError
 
 
@@ -61,11 +61,11 @@ def check(arguments, command):
 
 def add_lesson(commands):
     """The arguments of `tinyae lesson`."""
+    from tinyae.course.run import add_settings
+
     add = commands.add_parser("lesson", help="run a lesson", epilog="example: tinyae lesson 6 --fast")
     add.add_argument("number", type=whole(0), metavar="N")
-    add.add_argument("--fast", action="store_true", help="less training: seconds instead of half a minute")
-    add.add_argument("--seed", type=whole(0), default=0, metavar="N", help="default 0")
-    add.add_argument("--out", type=folder, metavar="DIR", help="folder for metrics and figures (default: counts up runs/lesson-N)")
+    add_settings(add)
     add.set_defaults(run=lesson)
 
 
@@ -73,4 +73,4 @@ def lesson(arguments, command):
     """`tinyae lesson`: run it, and say where its numbers are."""
     from tinyae.course import run_lesson
 
-    run_lesson(arguments.number, fast=arguments.fast, seed=arguments.seed, out=arguments.out)
+    run_lesson(arguments.number, arguments.fast, arguments.seed, arguments.out, arguments.backend, arguments.control)
