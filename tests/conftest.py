@@ -1,6 +1,7 @@
 """Hypothesis profiles, and the backends on which a test body runs."""
 
 import os
+import re
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a second thread costs small matrices more than it gives, above all on a busy machine
 
@@ -24,6 +25,13 @@ def gpu_answers():
     except ta.errors.BackendError:
         return False
     return True
+
+
+def pytest_collection_modifyitems(items):
+    """Of several processes, one runs all tests of a file, and one all tests of a lesson, which thus runs once."""
+    for item in items:
+        lesson = re.search(r"test_(\d\d)_\w+\.py|\[lesson (\d\d)", item.nodeid)
+        item.add_marker(pytest.mark.xdist_group(f"lesson {lesson[1] or lesson[2]}" if lesson else item.nodeid.split("::")[0]))
 
 
 def pytest_report_header():

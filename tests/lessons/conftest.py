@@ -1,5 +1,6 @@
-"""What the tests of all lessons share."""
+"""What the tests of the lessons share: each lesson's fast form is run once."""
 
+import functools
 import runpy
 
 import pytest
@@ -8,12 +9,23 @@ from tinyae import course
 from tinyae.course import run
 
 
+@pytest.fixture(scope="session")
+def fast_form(tmp_path_factory):
+    """A function of a lesson's number: the names that its fast form defines, and `out`, its output folder.  Each lesson runs once."""
+
+    @functools.cache
+    def names(number):
+        out = tmp_path_factory.mktemp("lesson")
+        token = run._settings.set(course.Settings(fast=True, seed=0, out=out))
+        try:
+            return runpy.run_path(str(course.entry(number).path)) | {"out": out}
+        finally:
+            run._settings.reset(token)
+
+    return names
+
+
 @pytest.fixture(scope="module")
-def lesson(request, tmp_path_factory):
-    """The names that the fast form of the module's lesson, NUMBER, defines after a run; `out` is its output folder."""
-    number, out = request.module.NUMBER, tmp_path_factory.mktemp("lesson")
-    token = run._settings.set(course.Settings(fast=True, seed=0, out=out))
-    try:
-        return runpy.run_path(str(course.entry(number).path)) | {"out": out}
-    finally:
-        run._settings.reset(token)
+def lesson(request, fast_form):
+    """The names that the fast form of the module's lesson, NUMBER, defines."""
+    return fast_form(request.module.NUMBER)
