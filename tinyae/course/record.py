@@ -12,6 +12,7 @@ import time
 import numpy as np
 
 from tinyae.backend import using
+from tinyae.course.notebook import show
 from tinyae.course.proofs import gradient_errors
 from tinyae.errors import ArgumentError, TinyaeError
 from tinyae.training.run import write_json
@@ -45,12 +46,12 @@ class Lesson:
 
     def claim(self, name, value, unit, *, at_least=-math.inf, at_most=math.inf, effect=False):
         """Print a number that has stated limits for every seed.  Raises CheckFailed where it is outside; in a control run not for an effect."""
-        limits = [f"at least {at_least:g}"] * (at_least > -math.inf) + [f"at most {at_most:g}"] * (at_most < math.inf)
+        limits = [f"at least {at_least:g}"] * bool(at_least > -math.inf) + [f"at most {at_most:g}"] * bool(at_most < math.inf)
         if not limits:
             raise ArgumentError(f"{name}: a claim needs a limit.", remedy="at_least= or at_most=, or lesson.number(...)")
         self._add(name, value, unit, kind="claim", effect=effect, remark=", ".join(limits))
         row = self.rows[name]
-        row["inside"] = at_least <= row["value"] <= at_most
+        row["inside"] = bool(at_least <= row["value"] <= at_most)
         if not row["inside"] and not (effect and self.control):
             got = f"{row['value']:.6g} {unit}"
             raise CheckFailed(f"lesson {self.entry.number}: the check {name} failed.", expected=", ".join(limits), got=got)
@@ -74,9 +75,10 @@ class Lesson:
         trace.to_html(self.out / "microscope.html", **settings)
 
     def figure(self, figure, name, alt):
-        """Save a matplotlib Figure as `name` (a PNG) in the output folder; `alt` says in words what it shows."""
+        """Save a matplotlib Figure as `name` (a PNG) in the output folder, and show it where a notebook runs; `alt` says in words what it shows."""
         figure.savefig(self.out / name, dpi=100, metadata={"Software": None, "Description": alt})
         self.figures[name] = alt
+        show(self.out / name, alt)
 
     def finish(self, **facts):
         """Say for each number whether it is inside its band, and write metrics.json.  facts: further entries of that file."""
