@@ -49,7 +49,7 @@ def test_the_figure_is_a_picture_with_alt_text(lesson):
 def test_the_lesson_is_at_most_250_lines_in_the_stated_order():
     text = course.entry(6).path.read_text()
     parts = ["**Goal.**", "## Picture", "## Derivation", "## Code", "## Check", "## Prediction", "## Experiment"]
-    places = [text.index(part) for part in [*parts, "## What surprised us", "## Exercises", "## Conventions"]]
+    places = [text.index(part) for part in [*parts, "## What surprised us", "## Exercises", "## Conventions", "## References"]]
     assert places == sorted(places)
     assert len(text.splitlines()) <= 250
 
@@ -95,7 +95,7 @@ def test_the_lesson_fails_when_a_rule_is_broken(tmp_path, monkeypatch, no_traini
     (rule,) = [rule for rule in getattr(ta.ops, primitive).rules if rule.inputs == (of,)]
     right = rule.function
     monkeypatch.setattr(rule, "function", lambda *args: factor * right(*args))
-    with pytest.raises(course.CheckFailed, match=rf"lesson 6: the check check\.{check} failed"):
+    with pytest.raises(course.CheckFailed, match=rf"lesson 6: the check gradients\.{check} failed"):
         course.run_lesson(6, fast=True, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -104,7 +104,7 @@ def test_the_lesson_fails_for_a_kl_without_its_half(tmp_path, monkeypatch, no_tr
     kl = ta.ops.kl_standard_normal
     right = kl.forward
     monkeypatch.setattr(kl, "forward", lambda *args: 2 * right(*args))
-    with pytest.raises(course.CheckFailed, match=r"check\.kl_mean_differences"):
+    with pytest.raises(course.CheckFailed, match=r"gradients\.kl_mean_differences"):
         course.run_lesson(6, fast=True, out=tmp_path / "out")
 
 
@@ -115,11 +115,11 @@ def test_samples_catch_a_sampler_with_perfect_gradients_and_the_wrong_spread(tmp
     monkeypatch.setattr(rule, "function", lambda gz, log_variance, noise: gz * noise * np.exp(log_variance))
     monkeypatch.setattr(draw, "forward", lambda mean, log_variance, noise: mean + np.exp(log_variance) * noise)
     monkeypatch.setattr(draw, "composed", lambda mean, log_variance, noise: mean + ta.ops.exp(log_variance) * noise)
-    by_hand = "return gz, gz * noise * np.exp(log_variance / 2) / 2"
+    by_hand = "gz * noise * np.exp(log_variance / 2) / 2}"
     script = course.entry(6).path.read_text()
     assert script.count(by_hand) == 1
     learner = tmp_path / "06_learner.py"
-    learner.write_text(script.replace(by_hand, "return gz, gz * noise * np.exp(log_variance)"))
+    learner.write_text(script.replace(by_hand, "gz * noise * np.exp(log_variance)}"))
     monkeypatch.setattr(run, "entry", lambda number: course.Entry(6, "the learner's copy", learner))
     with pytest.raises(course.CheckFailed, match=r"the check check\.kl_samples failed"):
         course.run_lesson(6, fast=True, out=tmp_path / "out")
@@ -136,5 +136,33 @@ def test_the_account_is_exact_only_with_the_right_kl(lesson, monkeypatch):
 
     assert unexplained() < 1e-6
     right = ta.ops.kl_standard_normal
-    monkeypatch.setattr(lesson["account"].__globals__["ta"], "ops", types.SimpleNamespace(kl_standard_normal=lambda *a: 1.01 * right(*a)))
+    wrong = types.SimpleNamespace(kl_standard_normal=lambda *a: 1.01 * right(*a), logsumexp=ta.ops.logsumexp)
+    monkeypatch.setattr(lesson["account"].__globals__["ta"], "ops", wrong)
     assert unexplained() > 1e-3
+
+
+def test_the_account_is_exact_whatever_the_model_has_learnt(lesson):
+    """-ELBO = -log p(x) + gap is an identity: fresh weights have it too, and a gap of their own."""
+    model, x = ta.models.VAE(features=64, latent=2, hidden=(16,), rng=ta.rng(1)).astype(np.float64), lesson["x"][:20]
+    with ta.no_grad():
+        nll, _, reconstruction, kl, gap = lesson["account"](model, x, *lesson["make_grid"](limit=10.0))
+    assert np.abs(reconstruction + kl - nll - gap).max() < 1e-6
+    assert gap.min() > 0.01
+
+
+def test_the_hand_written_rules_are_named_gradients_of_the_formulas(lesson):
+    gy, mean, log_variance = np.array([2.0, -1.0]), np.array([[0.5], [3.0]]), np.array([[np.log(4.0)], [0.0]])
+    found = lesson["kl_backward"](gy, mean, log_variance)
+    np.testing.assert_allclose(found["mean"], [[1.0], [-3.0]])
+    np.testing.assert_allclose(found["log_variance"], [[3.0], [0.0]])
+    drawn = lesson["draw_backward"](np.array([[3.0], [1.0]]), log_variance, np.array([[0.5], [-2.0]]))
+    np.testing.assert_allclose(drawn["mean"], [[3.0], [1.0]])
+    np.testing.assert_allclose(drawn["log_variance"], [[1.5], [-1.0]])
+
+
+def test_predictions_of_closed_forms_come_true_and_that_of_the_gap_is_kept(lesson):
+    rows = lesson["lesson"].rows
+    for name in ("kl.samples", "kl.wrong_sampler"):
+        assert rows[name]["value"] == pytest.approx(rows[name]["predicted"], abs=5 * rows[f"{name}_error"]["value"])
+    assert rows["account.unexplained"]["predicted"] == 0
+    assert rows["test.gap"]["predicted"] == pytest.approx(np.log(2) / 2)

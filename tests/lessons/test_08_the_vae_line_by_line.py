@@ -33,7 +33,7 @@ def test_the_figure_and_the_order_of_the_parts(lesson):
     assert (lesson["out"] / "pulls.png").read_bytes().startswith(b"\x89PNG")
     text = course.entry(8).path.read_text()
     parts = ["**Goal.**", "## Picture", "## Derivation", "## Code", "## Check", "## Prediction", "## Experiment"]
-    places = [text.index(part) for part in [*parts, "## What surprised us", "## Exercises", "## Conventions"]]
+    places = [text.index(part) for part in [*parts, "## What surprised us", "## Exercises", "## Conventions", "## References"]]
     assert places == sorted(places)
     assert len(text.splitlines()) <= 250
 

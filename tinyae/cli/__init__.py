@@ -7,10 +7,12 @@ import signal
 import sys
 
 import tinyae as ta
+from tinyae.cli.course import add_course, add_lesson
 from tinyae.cli.datasets import add_datasets
+from tinyae.cli.exercise import add_exercise
 from tinyae.cli.microscope import add_microscope, add_unroll
 from tinyae.cli.runs import add_reconstruct, add_sample
-from tinyae.cli.tools import add_check, add_lesson, add_ops
+from tinyae.cli.tools import add_check, add_ops
 from tinyae.cli.train import add_train
 from tinyae.errors import TinyaeError, one_line
 
@@ -38,6 +40,18 @@ def parser():
     top.epilog = "example: tinyae train vae"
     top.add_argument("--version", action="version", version=f"tinyae {ta.__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for add in (add_train, add_sample, add_reconstruct, add_datasets, add_microscope, add_unroll, add_ops, add_check, add_lesson):
+    for add in (
+        add_train,
+        add_sample,
+        add_reconstruct,
+        add_datasets,
+        add_microscope,
+        add_unroll,
+        add_ops,
+        add_check,
+        add_lesson,
+        add_exercise,
+        add_course,
+    ):
         add(commands)
     return top

@@ -1,4 +1,4 @@
-"""The commands that train nothing: data sets, operations, checks, lessons."""
+"""The commands that train nothing: operations, checks."""
 
 import shutil
 
@@ -57,20 +57,3 @@ def check(arguments, command):
 
         return checks.check_mutants(arguments.names, targets())
     return checks.check(arguments.names, order=arguments.order, seed=arguments.seed, examples=arguments.examples)
-
-
-def add_lesson(commands):
-    """The arguments of `tinyae lesson`."""
-    from tinyae.course.run import add_settings
-
-    add = commands.add_parser("lesson", help="run a lesson", epilog="example: tinyae lesson 6 --fast")
-    add.add_argument("number", type=whole(0), metavar="N")
-    add_settings(add)
-    add.set_defaults(run=lesson)
-
-
-def lesson(arguments, command):
-    """`tinyae lesson`: run it, and say where its numbers are."""
-    from tinyae.course import run_lesson
-
-    run_lesson(arguments.number, arguments.fast, arguments.seed, arguments.out, arguments.backend, arguments.control)

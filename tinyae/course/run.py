@@ -5,13 +5,13 @@ import contextvars
 import itertools
 import os
 import pathlib
-import runpy
 import sys
 from typing import NamedTuple
 
 from tinyae.backend import module_named
 from tinyae.course.library import entry
 from tinyae.course.record import CheckFailed, Lesson
+from tinyae.course.script import execute, read
 from tinyae.errors import ArgumentError, RunError
 
 
@@ -29,6 +29,7 @@ class Settings(NamedTuple):
 
 
 _settings = contextvars.ContextVar("tinyae_lesson_settings", default=None)
+_watch = contextvars.ContextVar("tinyae_lesson_watch", default=None)
 
 
 def settings(path=None):
@@ -75,28 +76,32 @@ def begin(number):
         current = current._replace(out=output_folder(number, current.out))
     form = f"{'fast' if current.fast else 'full'} form, seed {current.seed}" + ", control: without the effect" * current.control
     print(f"Lesson {number}: {found.title} ({form})\n")
-    return Lesson(found, current)
+    lesson = Lesson(found, current)
+    if _watch.get() is not None:
+        _watch.get().lesson = lesson
+    return lesson
 
 
-def run_lesson(number, fast=False, seed=0, out=None, backend="numpy", control=False):
+def run_lesson(number, fast=False, seed=0, out=None, backend="numpy", control=False, watch=None):
     """Run a lesson, print its numbers, and write metrics.json and its figures.  Returns the folder, a Path.
 
     out: a folder without results of an earlier run; without it runs/lesson-06, then runs/lesson-06-2, and so on.
-    backend, control: see Settings.  Raises ArgumentError for an unknown lesson or seed, RunError for a folder that cannot be used, CheckFailed where
-    something that the lesson claims does not hold.
+    backend, control: see Settings.  watch: a Watch (of course.script), which keeps what each cell printed.  Raises ArgumentError for an unknown
+    lesson or seed, RunError for a folder that cannot be used, CheckFailed where something that the lesson claims does not hold.
     """
     found = entry(number)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ArgumentError("seed: a whole number, 0 or more, is needed.", got=repr(seed))
     module_named(backend)
     folder = output_folder(number, out)
-    token = _settings.set(Settings(bool(fast), seed, folder, backend, control))
+    token, watched = _settings.set(Settings(bool(fast), seed, folder, backend, control)), _watch.set(watch)
     try:
-        runpy.run_path(str(found.path), run_name=found.path.stem)
+        execute(read(found.path), found.path.stem, watch)
         if not (folder / "metrics.json").exists():
             raise CheckFailed(f"lesson {number} ended without its numbers.", expected="lesson.finish() as the last line")
     finally:
         _settings.reset(token)
+        _watch.reset(watched)
         if not any(folder.iterdir()):
             folder.rmdir()
     return folder
