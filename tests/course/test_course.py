@@ -143,6 +143,16 @@ def test_a_prediction_is_printed_before_its_number_and_its_error_with_it(effect,
     assert told.index("predicted: test.height") < told.index("predicted 4, off by +0.5")
 
 
+def test_limits_of_claims_are_kept_and_may_be_numpy_numbers(effect):
+    effect.write_text(
+        EFFECT.replace("at_most=1)", "at_least=np.float64(-1), at_most=np.float32(1), effect=np.bool_(False))").replace(
+            "from", "import numpy as np\nfrom", 1
+        )
+    )
+    row = json.loads((course.run_lesson(3) / "metrics.json").read_text())["numbers"]["check.exact"]
+    assert (row["at_least"], row["at_most"], row["inside"], row["effect"]) == (-1.0, 1.0, True, False)
+
+
 def test_a_control_run_passes_where_the_effect_is_gone(effect, capsys):
     metrics = json.loads((course.run_lesson(3, control=True) / "metrics.json").read_text())
     assert metrics["control"] is True

@@ -46,12 +46,14 @@ class Lesson:
 
     def claim(self, name, value, unit, *, at_least=-math.inf, at_most=math.inf, effect=False):
         """Print a number that has stated limits for every seed.  Raises CheckFailed where it is outside; in a control run not for an effect."""
-        limits = [f"at least {at_least:g}"] * bool(at_least > -math.inf) + [f"at most {at_most:g}"] * bool(at_most < math.inf)
+        at_least, at_most = float(at_least), float(at_most)
+        limits = [f"at least {at_least:g}"] * (at_least > -math.inf) + [f"at most {at_most:g}"] * (at_most < math.inf)
         if not limits:
             raise ArgumentError(f"{name}: a claim needs a limit.", remedy="at_least= or at_most=, or lesson.number(...)")
         self._add(name, value, unit, kind="claim", effect=effect, remark=", ".join(limits))
         row = self.rows[name]
-        row["inside"] = bool(at_least <= row["value"] <= at_most)
+        row["inside"] = at_least <= row["value"] <= at_most
+        row |= {name: limit for name, limit in (("at_least", at_least), ("at_most", at_most)) if math.isfinite(limit)}
         if not row["inside"] and not (effect and self.control):
             got = f"{row['value']:.6g} {unit}"
             raise CheckFailed(f"lesson {self.entry.number}: the check {name} failed.", expected=", ".join(limits), got=got)
@@ -97,7 +99,7 @@ class Lesson:
             raise ArgumentError("a number of a lesson needs a name of its own.", expected="group.name, used once", got=repr(name))
         if not math.isfinite(value):
             raise CheckFailed(f"lesson {self.entry.number}: {name} is not a finite number.", got=value)
-        self.rows[name] = {"value": float(value), "unit": unit, "kind": kind, "effect": effect}
+        self.rows[name] = {"value": float(value), "unit": unit, "kind": kind, "effect": bool(effect)}
         if name in self.predictions:
             predicted = self.predictions[name]
             self.rows[name]["predicted"] = predicted
