@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Lesson 1: Backprop by hand
 #
-# **Goal.** Write every gradient of a small autoencoder by hand, and bring the loss of ten digits from 44.4 nats to **0.01 nats**.
+# **Goal.** Write every gradient of an autoencoder by hand, and bring the loss of ten digits from 44.4 to **0.01 nats** (step 5).
 #
 # ## Picture
 #
@@ -10,12 +10,12 @@
 #     cotangents, to the left:   g_x <--- g_t <--- g_h <--- g_a <--- g_q <--- g_p <--- g_r <---- 1
 #
 # The numbers are those of the steps below. An *autoencoder* is asked to give back its own input $x$; this one has one hidden
-# layer $h$. The page `microscope.html` that the lesson writes shows this picture with numbers, line by line.
+# layer $h$, the numbers in between. `microscope.html`, which the lesson writes, shows this picture with numbers, line by line.
 
 # %% [markdown]
 # ## Derivation
 # A *batch* $x$ is $N$ images of $D$ pixels, an array $(N, D)$. The *loss* is one number that says how badly they are given back.
-# For each value $y$ on the way, its *cotangent* $g_y$ is the derivative of the loss by $y$: an array of $y$'s shape.
+# For each value $y$ on the way, its *cotangent* $g_y$, of $y$'s shape, is the derivative of the loss by $y$. Steps reuse letters.
 #
 # 1. **Vector times Jacobian.** Let $y = f(x)$, and $J$ its *Jacobian*, the matrix of all $\partial y_i / \partial x_j$. By the
 #    chain rule $g_{x,j} = \sum_i g_{y,i} \, \partial y_i / \partial x_j$, a row vector times a matrix: $g_x = g_y J$. Take
@@ -31,20 +31,20 @@
 # 4. **Tanh**, $h = m / s$ with $m = u - v$, $s = u + v$, $u = e^t$, $v = e^{-t}$. Back: $g_m = g_h / s$, $g_s = -g_h h / s$,
 #    $g_u = g_m + g_s$, $g_v = g_s - g_m$, and $t$ was used twice: $g_t = g_u u - g_v v = g_m s + g_s m$. That is
 # $$g_t = g_h (1 - h^2)$$
-# 5. **Bernoulli likelihood.** The last layer gives *logits* $a = h V^T + c$: a pixel is 1 with probability $p = 1 / (1 + q)$,
-#    $q = e^{-a}$. The loss $r$ of an image is minus the log-probability of its pixels, $-\sum [x \log p + (1 - x) \log(1 - p)]$,
-#    in *nats* (natural logarithms). Back: $g_p = g_r [(1-x) / (1-p) - x / p]$, $g_q = -g_p p^2$, $g_a = -g_q q$. As $pq = 1-p$,
+# 5. **Bernoulli likelihood.** The last layer gives *logits* $a = h V^T + c$: a pixel is 1 with probability $p = 1 / (1 + q)$, the
+#    *sigmoid* of $a$; $q = e^{-a}$. An image's loss $r$ is minus its log-probability, $-\sum [x \log p + (1 - x) \log(1 - p)]$, in
+#    *nats* (natural logarithms). Back: $g_p = g_r [(1-x) / (1-p) - x / p]$, $g_q = -g_p p^2$, $g_a = -g_q q$. As $pq = 1-p$,
 # $$g_a = g_r (1 - x) p - g_r x (1 - p) = g_r (p - x)$$
 # 6. **Gaussian likelihood**, for pixels that are any number: mean $m$, variance $e^l$ with $l$ the log-variance. An image costs
 #    $\sum [\log 2 \pi + l + d^2 w] / 2$ nats, with $d = x - m$ and $w = e^{-l}$. Back: $g_d = g_r d w$, $g_w = g_r d^2 / 2$, and
 # $$g_m = -g_d = g_r (m - x) e^{-l} \qquad g_l = \frac{g_r}{2} - g_w w = \frac{g_r}{2} \left[1 - (x - m)^2 e^{-l}\right]$$
-# 7. **Batch normalisation** gives each column of $t$ mean 0 and variance 1 over the batch: $d = t - \text{mean}(t)$,
-#    $v = \text{mean}(d^2)$, $s = (v + \epsilon)^{-1/2}$ with a small $\epsilon$, $n = d s$. Back: $g_s = \sum g_n d$,
+# 7. **Batch normalisation** gives each column of $t$ mean 0 and variance 1 over the batch, as suits the next layer; $\epsilon$
+#    is small: $d = t - \text{mean}(t)$, $v = \text{mean}(d^2)$, $s = (v + \epsilon)^{-1/2}$, $n = d s$. Back: $g_s = \sum g_n d$,
 #    $g_v = -g_s s^3 / 2$, $g_d = g_n s + 2 g_v d / N$, $g_t = g_d - \text{mean}(g_d)$. With $d = n / s$ and $\text{mean}(n) = 0$:
 # $$g_t = s \left[ g_n - \text{mean}(g_n) - n \, \text{mean}(g_n n) \right]$$
-# 8. **One step.** Let $g$ be the *gradient*: the cotangents of all weights in one vector. *Gradient descent* moves the weights
-#    by $-\eta g$; $\eta$ is the *learning rate*. Taylor's series, with $H$ the matrix of second derivatives (the *Hessian*), says
-#    how far the loss falls: what a constant slope would give, less what the curvature along $g$ takes back.
+# 8. **One step.** Let $g$ be the *gradient*: the cotangents of all weights in one vector. *Gradient descent* moves the weights by
+#    $-\eta g$; $\eta$ is the *learning rate*. Along this line the loss is a function of $\eta$ whose slope at 0 is $-|g|^2$ and
+#    whose second derivative, the curvature, is $g^T H g$; $H$ is now the table of second derivatives (*Hessian*). Taylor's series:
 # $$\text{drop} = \eta |g|^2 - \frac{\eta^2}{2} g^T H g + \dots$$
 
 # %% Settings.  The short form: --fast.  Another seed: --seed 3.  All of them: --help.
@@ -115,7 +115,8 @@ def batch_norm_backward(g_n, t, epsilon=1e-5):
 
 # %% [markdown]
 # ## Check
-# Each rule against the engine, differences and a complex step (lesson 0); and the pieces against the shortcuts.
+# Each rule against the engine (`ops` and `ta` do by program what we do by hand), *differences*, $(f(x + h) - f(x - h)) / 2h$, and a
+# *complex step*, the imaginary part of $f(x + ih) / h$ (more in lesson 0); and the pieces against the shortcuts.
 
 # %%
 normal = lambda name, *shape: rng.stream("check", name).normal(shape, np.float64)  # noqa: E731
@@ -140,9 +141,10 @@ def network(W, b, V, c):
 
 
 small, w = (x > 0).astype(np.float64), {"W": W, "b": b, "V": normal("V", 5, 3), "c": normal("c", 5)}
-_, gradient = loss_and_gradient(w, small)
+(loss, gradient), values = loss_and_gradient(w, small), forward(w, small)
 lesson.gradients("network", network, w, gradient)
-pieces = backward(w, small, forward(w, small))
+lesson.claim("pieces.loss", max(abs(values["loss"] - loss), abs(network(**w) - loss)), "largest difference", at_most=1e-12)
+pieces = backward(w, small, values)
 lesson.claim("pieces.network", max(np.abs(pieces[k] - gradient[k]).max() for k in w), "largest difference", at_most=1e-12)
 lesson.microscope(ta.microscope.trace(network, *(ta.Tensor(value, requires_grad=True) for value in w.values())))
 
@@ -150,9 +152,9 @@ lesson.microscope(ta.microscope.trace(network, *(ta.Tensor(value, requires_grad=
 # ## Prediction
 # Three formulas. With weights near 0 the logits are near 0: each pixel costs $\log 2$, the first loss is $D \log 2$. Step 8 says
 # how far one step goes: cut after its first term the error is like $\eta^2$, after the second like $\eta^3$. And the end? When
-# all pixels are nearly right, the cotangents $p - x$ are about as small as the loss $L$, and so is $|g|$. Step $n$ takes about
-# $k L^2$ away, $k$ a constant, and $dL/dn = -k L^2$ has the solution $L = 1 / (k n)$: **twice the steps, half the loss**, a slope
-# of $-1$ on logarithmic axes. Your guess of the loss after 1,000 steps: ______ nats.
+# all pixels are nearly right, the cotangents $p - x$ are about as small as the loss $L$, and so is $|g|$, made of them. Step $n$
+# takes about $k L^2$ away, $k$ nearly a constant, and $dL/dn = -k L^2$ has the solution $L = 1 / (k n)$: **twice the steps, half
+# the loss**, a slope of $-1$ on logarithmic axes. Your guess of the loss after 1,000 steps: ______ nats.
 
 
 # %%
@@ -172,16 +174,15 @@ x = ta.data.load("digits", split="train", binarisation="threshold").take(slice(0
 start = {name: 0.02 * rng.stream("start", name).normal(shape, np.float64) for name, shape in (("W", (H, D)), ("V", (D, H)))}
 start |= {"b": np.zeros(H), "c": np.zeros(D)}
 larger = {name: 10 * value for name, value in start.items()}
-squared, bent = curvature(larger)
 lesson.predict("start.loss", D * np.log(2), "nats")
+squared, bent = curvature(larger)
 lesson.predict("drop.measured", predicted := float(0.01 * squared - 0.01**2 / 2 * bent), "nats")
-lesson.predict("drop.order_of_first_error", 2, "log-log slope")
-lesson.predict("drop.order_of_second_error", 3, "log-log slope")
-lesson.predict("end.slope", -1, "log-log slope")
+for name, slope in (("drop.order_of_first_error", 2), ("drop.order_of_second_error", 3), ("end.slope", -1)):
+    lesson.predict(name, slope, "log-log slope")
 
 # %% [markdown]
 # ## Experiment
-# One step at many rates, from weights ten times as large. Then many steps from the small ones, with our gradients alone.
+# One step at many rates, from weights ten times as large. Then many from the small ones: 4,192 weights learn ten images by heart.
 
 
 # %%
@@ -200,7 +201,7 @@ drops = np.array([loss_and_gradient(larger, x)[0] - loss_and_gradient(descend(la
 first, both = rates * squared, rates * squared - rates**2 / 2 * bent
 lesson.claim("start.loss", loss_and_gradient(start, x)[0], "nats", at_least=44.2, at_most=44.5)
 lesson.number("drop.first_term", first[10], "nats")
-lesson.claim("drop.measured", drops[10], "nats", at_least=0.98 * predicted, at_most=1.02 * predicted, effect=True)
+lesson.claim("drop.measured", drops[10], "nats", at_least=0.993 * predicted, at_most=1.007 * predicted, effect=True)  # needs both terms
 for name, terms, order in (("first", first, 2), ("second", both, 3)):
     slope = np.polyfit(np.log(rates[:10]), np.log(np.abs(drops - terms)[:10]), 1)[0]
     lesson.claim(f"drop.order_of_{name}_error", slope, "log-log slope", at_least=order - 0.2, at_most=order + 0.2, effect=True)
@@ -223,7 +224,7 @@ left.set(title="how far one step goes", xlabel="learning rate", ylabel="drop of 
 right.loglog(np.arange(1, updates), losses[1:], label="ten images, gradients by hand")
 right.loglog(late, losses[late[0]] * late[0] / late, "--", label="slope -1")
 right.axhline(D * np.log(2), color="gray", linewidth=1, label="64 log 2")
-right.set(title="it never ends", xlabel="step", ylabel="loss (nats per example)")
+right.set(title="in the end, half for twice the steps", xlabel="step", ylabel="loss (nats per example)")
 for axes in (left, right):
     axes.legend(fontsize="small")
 lesson.figure(figure, "steps.png", alt="Left: drop of the loss over the rate, a line and a parabola. Right: loss over the steps, in the end a line.")
@@ -232,13 +233,13 @@ lesson.finish(binarisation="threshold")
 # %% [markdown]
 # ## What surprised us
 # - The rule $p - x$ has no fraction left. It is the safer code too: `forward` takes the logarithm of 0 where $p$ rounds to 1.
-# - Near small weights the curvature along the gradient has either sign, from seed to seed (`start.curvature`): two layers that
-#   multiply each other make a saddle. So step 8 was tried where the weights are larger.
+# - Near small weights the curvature along the gradient has either sign, from seed to seed (`start.curvature`): where two layers
+#   multiply each other the loss bends up one way and down another, as on a *saddle*. Weights ten times as large have it positive.
 # - The slope at the end is nearly that of an argument which knows nothing of layers (`end.slope`).
 #
 # ## Exercises
 # 1. **Do.** Write `normalise_backward(gy, x)`: each row is divided by its length, $y = x / |x|$. Derive it in pieces, as step 7.
-# 2. **Break.** Write `hiding_cotangent(n)`: who takes mean and variance of step 7 for constants gets $g_t = s g_n$. Hide it.
+# 2. **Break.** `hiding_cotangent(n)`: step 7 with mean and variance as constants gives $g_t = s g_n$. Choose a $g_n$ that hides it.
 # 3. **Extend.** Write `tied_gradients(x, W, b, c)`: the decoder uses $V = W^T$, the encoder's own weights for a second time.
 #
 # ## Conventions

@@ -2,7 +2,7 @@
 # # Lesson 2: The linear autoencoder is PCA
 #
 # **Goal.** Train a linear autoencoder on digits and land on what eigenvalues say beforehand: its error must be the one that they
-# predict, **times 1.000, within 0.002**, and its images must lie in the predicted subspace, to less than 1 degree.
+# predict, **times 1.000, within 0.002**, and its outputs must lie in the predicted subspace, to less than 1 degree.
 #
 # ## Picture
 #
@@ -19,42 +19,41 @@
 # ## Derivation
 # 1. An image is a column $x$ of $D = 64$ numbers; the mean of all $N$ images has been subtracted. Their *covariance* is the table
 #    $C = \frac{1}{N} \sum_n x_n x_n^T$ ($D$ by $D$; $^T$ turns rows into columns). A direction $u$ of length 1 with
-#    $C u = \lambda u$ is an *eigenvector*, its *eigenvalue* $\lambda = u^T C u$ is the variance of the data along $u$. They are
-#    $D$, at right angles, sorted $\lambda_1 \ge \lambda_2 \ge \ldots$; the $u_i$ are the axes of PCA, principal component
-#    analysis.
+#    $C u = \lambda u$ is an *eigenvector*; its *eigenvalue* $\lambda = u^T C u$, the mean of $(u^T x)^2$, is the variance of the
+#    data along $u$. A symmetric table has $D$ of them, at right angles, and is $C = \sum_i \lambda_i u_i u_i^T$. Sorted,
+#    $\lambda_1 \ge \lambda_2 \ge \ldots$, the $u_i$ are the axes of PCA, principal component analysis.
 # 2. Let the $k$ columns of $Q$ have length 1, at right angles: they span a $k$-dimensional *subspace*, all sums of their
-#    multiples. Its nearest point to $x$ is $Q Q^T x$. What is left has on average the squared length
-#
-#    $$ \frac{1}{N} \sum_n |x_n - Q Q^T x_n|^2 = \sum_i \lambda_i - \sum_i \lambda_i w_i, \qquad w_i = |Q^T u_i|^2 . $$
-#
-#    Each $w_i$ is between 0 and 1, and they add up to $k$. So the first $k$ should be 1: **the least error is the sum of the
-#    eigenvalues left out**. No map whose outputs lie in $k$ dimensions does better (Eckart and Young).
+#    multiples. Its nearest point to $x$ is $Q Q^T x$, and what is left is at right angles to it: by Pythagoras the square of its
+#    length is $|x|^2 - |Q^T x|^2$. On average over the images, with the $C$ of step 1,
+# $$\frac{1}{N} \sum_n |x_n - Q Q^T x_n|^2 = \sum_i \lambda_i - \sum_i \lambda_i w_i, \qquad w_i = |Q^T u_i|^2 .$$
+#    $w_i$, the square of the part of $u_i$ in the subspace, is between 0 and 1, and $\sum_i w_i = k$, the sum of all squares in
+#    $Q$. So the first $k$ should be 1: **the least error is the sum of the eigenvalues left out**. No map whose outputs lie in $k$
+#    dimensions does better (Eckart and Young), for it can at best give the nearest point.
 # 3. The linear autoencoder: $z = A x$, $x' = B z$, with $A$ ($k$ by $D$), $B$ ($D$ by $k$). Its *loss*, to be made small, is
 #    $L = \frac{1}{N} \sum_n |r_n|^2$ with $r_n = B A x_n - x_n$. Change $B$ by $dB$: $L$ changes by
 #    $\frac{2}{N} \sum_n r_n^T dB z_n$. The *gradient* $g_B$ collects what stands beside each entry of $dB$; $g_A$ likewise.
-#    Insert $r_n$, with $I$ the identity:
-#
-#    $$ g_B = \frac{2}{N} \sum_n r_n z_n^T = 2 (B A - I) C A^T, \; g_A = \frac{2}{N} \sum_n B^T r_n x_n^T = 2 B^T (B A - I) C . $$
-#
+#    Insert $r_n$, with $I$ the identity, the table that changes nothing:
+# $$g_B = \frac{2}{N} \sum_n r_n z_n^T = 2 (B A - I) C A^T, \; g_A = \frac{2}{N} \sum_n B^T r_n x_n^T = 2 B^T (B A - I) C .$$
 #    The data come in through $C$ alone: two data sets with one covariance train the same network.
 # 4. Where does training stop? Say no column of $B$ is a sum of multiples of the others, and no eigenvalue is 0. Then $g_A = 0$
-#    means $B^T B A = B^T$: $B A$ maps $x$ to the nearest point of the span of $B$. Now $g_B = 0$ becomes $B A C B = C B$: $C$
-#    maps that span into itself. So it is the span of $k$ eigenvectors. **Any** $k$: every choice is a stop, only one is PCA.
+#    means $B^T (B A - I) = 0$. What is left is at right angles to the columns of $B$: $B A x$ is the point of their span nearest to
+#    $x$, and $A = (B^T B)^{-1} B^T$. Now $g_B = 0$, times $B^T B$, is $B A C B = C B$: $C$ maps that span into itself. So it is the
+#    span of $k$ eigenvectors, **any** $k$ of the $D$: every choice is a stop, only one is PCA (if $\lambda_k > \lambda_{k+1}$).
 # 5. The others are *saddles*: flat, but downhill somewhere. Let $u_i$ be kept, $u_j$ left out, $\lambda_j > \lambda_i$. Let the
-#    decoder's column $u_i$ become $u_i + b u_j$, the encoder's row $u_i^T$ become $u_i^T + a u_j^T$, $a$ and $b$ tiny. By step 3,
-#    to first order,
-#
-#    $$ g_a = 2 \lambda_j (a - b), \qquad g_b = 2 (\lambda_i b - \lambda_j a) . $$
-#
-#    Let $s = \sqrt{(\lambda_j - \lambda_i)^2 + 4 \lambda_j^2} - \lambda_i - \lambda_j > 0$ and $b / a = 1 + s / (2 \lambda_j)$.
-#    Then a step of gradient descent, $a \to a - \eta g_a$, $b \to b - \eta g_b$, multiplies both by $1 + \eta s$: the only
-#    minimum is PCA.
-# 6. Any $k$ by $k$ table $M$ that can be inverted gives $B A = (B M^{-1}) (M A)$: same images. So the weights are *not* the axes.
+#    decoder's column $u_i$ become $u_i + b u_j$, the encoder's row $u_i^T$ become $u_i^T + a u_j^T$, $a$ and $b$ tiny. What the
+#    loss has of these two axes is now $\lambda_j a^2 + \lambda_i b^2 + \lambda_j (1 - a b)^2$. Its slopes are, to first order,
+# $$g_a = 2 \lambda_j (a - b), \qquad g_b = 2 (\lambda_i b - \lambda_j a) .$$
+#    A step of gradient descent, $a \to a - \eta g_a$, $b \to b - \eta g_b$, with the *learning rate* $\eta$, multiplies both by
+#    one factor, $1 + \eta s$, if $b / a = 1 + s / (2 \lambda_j)$ and $s$ solves
+#    $s (s + 2 \lambda_i + 2 \lambda_j) = 4 \lambda_j (\lambda_j - \lambda_i)$:
+# $$s = \sqrt{(\lambda_j - \lambda_i)^2 + 4 \lambda_j^2} - \lambda_i - \lambda_j > 0 .$$
+#    Away it goes, and downhill. With Baldi and Hornik for a $B$ whose columns depend on each other: **the only minimum is PCA**.
+# 6. Any $k$ by $k$ table $M$ that can be inverted gives $B A = (B M^{-1}) (M A)$: same outputs. So the weights are *not* the axes.
 # 7. *Weight decay* adds $\gamma (|A|^2 + |B|^2)$ to the loss, the sums of squares. Where it stops, $g_A = -2 \gamma A$,
 #    $g_B = -2 \gamma B$. But $g_A A^T = B^T g_B$ always (step 3), so $A A^T = B^T B$: both carry the same. One axis with $a = b$,
-#    $m = a b$ costs $\lambda (1 - m)^2 + 2 \gamma m$, least at $m = 1 - \gamma / \lambda$. Now each axis has a size of its own:
-#    $B = U S R$, the columns of $U$ the axes, $S$ diagonal with $\sqrt{1 - \gamma / \lambda_i}$, $R$ a rotation (Kunin and
-#    others).
+#    $m = a b$ costs $\lambda (1 - m)^2 + 2 \gamma m$, least at $m = 1 - \gamma / \lambda$, or at 0 if $\lambda < \gamma$. So each
+#    axis has a size of its own: if $\gamma < \lambda_k$, $B = U S R$, the columns of $U$ the axes, $S$ diagonal with
+#    $\sqrt{1 - \gamma / \lambda_i}$, $R$ a rotation (Kunin and others).
 
 # %% Settings.  The short form: --fast.  Another seed: --seed 3.  All of them: --help.
 import numpy as np
@@ -99,26 +98,26 @@ def descend(covariance, encoder, decoder, steps, lr, momentum=0.0, decay=0.0, wa
 
 
 def largest_angle(columns, others):
-    """The largest principal angle, in degrees: how far a direction in the span of one can be from the span of the other."""
+    """How far, in degrees, a direction in the span of one can be from the other span: its sine is the most that can stick out."""
     q, p = np.linalg.qr(columns)[0], np.linalg.qr(others)[0]
     return np.degrees(np.arcsin(min(1.0, np.linalg.norm(q - p @ (p.T @ q), ord=2))))
 
 
 # %% [markdown]
 # ## Check
-# The gradients of step 3, against the engine, finite differences and a complex step. The data are odd numbers on purpose.
+# The gradients of step 3, against the engine, finite differences and a complex step (lesson 0), on random numbers.
 
 # %% Step 3, four ways
 x, encoder, decoder = (rng.stream("check", i).normal(shape, np.float64) for i, shape in enumerate([(7, 5), (3, 5), (5, 3)]))
 g_a, g_b = weight_gradients(x.T @ x / len(x), encoder, decoder)
 weights, by_hand = {"encoder": encoder, "decoder": decoder}, {"encoder": g_a, "decoder": g_b}
 lesson.gradients("loss", lambda a, b: ta.ops.square(x @ a.T @ b.T - x).sum(axis=-1).mean(), weights, by_hand)
-lesson.claim("check.step_7", np.abs(g_a @ encoder.T - decoder.T @ g_b).max() / np.abs(g_a @ encoder.T).max(), "relative error", at_most=1e-12)
 
 # %% Steps 1 and 2 on 1,400 digits: the error of the best k directions, measured and summed
 train, test = (ta.data.load("digits", split=split).images.astype(np.float64) for split in ("train", "test"))
 train, test = train - train.mean(axis=0), test - train.mean(axis=0)
 covariance, eigenvalues, axes = principal_axes(train)
+lesson.claim("check.angle", largest_angle(axes[:, :2], axes[:, [0, 2]]), "degrees", at_least=89.999)  # one axis shared, one not
 for k in (2, 8, 16):
     measured = np.square(train @ axes[:, :k] @ axes[:, :k].T - train).mean()
     lesson.claim(f"check.left_out_k{k}", abs(measured * 64 / eigenvalues[k:].sum() - 1), "relative error", at_most=1e-12)
@@ -178,14 +177,14 @@ for k in (2, 8, 16):
     on_test = np.square(test @ axes[:, :k] @ axes[:, :k].T - test).mean()
     lesson.claim(f"ratio.test_k{k}", measured[k][1] / on_test, "of PCA's error", at_least=0.99, at_most=1.01, effect=True)
     turned = np.degrees(np.arccos(np.abs(decoder.T @ axes[:, :k]).max(axis=1) / np.linalg.norm(decoder, axis=0)))
-    lesson.claim(f"columns.k{k}", turned.max(), "degrees to the nearest axis", at_least=0.1)
+    lesson.claim(f"columns.k{k}", turned.max(), "degrees to the nearest axis", at_least=10 if k > 2 else 0.1)
 lesson.microscope(ta.microscope.trace(model.loss, train[:100].astype(np.float32)))
 
 # %% A bend in the encoder alone
 bent = np.square(trained(8, bend=True).reconstruct(train) - train).mean() * 64 / eigenvalues[8:].sum()
 lesson.claim("bend.ratio_k8", bent, "of PCA's error", at_least=1)
 
-# %% Step 5: the escape.  a and b are what the second row and column have of the first axis.
+# %% Step 5: the escape.  a and b: what the row and column of the third axis, which leave fastest, have of the first
 start, largest = [w + 1e-6 * rng.stream("beside", i).normal(w.shape, np.float64) for i, w in enumerate((wrong.T, wrong))], axes[:, 0]
 encoder, decoder, path = descend(covariance, *start, 2000, lr, watch=lambda a, b: (a[1] @ largest, b[:, 1] @ largest))
 a, b = np.abs(path).T
@@ -203,7 +202,7 @@ starts = [rng.stream("decay", i).normal(shape, np.float64) / 8 for i, shape in e
 for name, gamma in (("without", 0.0), ("with", decay)):
     encoder, decoder, _ = descend(covariance, *starts, 4000, lr=0.03, momentum=0.98, decay=gamma)
     columns, sizes, _ = np.linalg.svd(decoder, full_matrices=False)
-    turned = max(largest_angle(columns[:, [i]], axes[:, [i]]) for i in range(k))
+    turned = max(min(largest_angle(columns[:, [j]], axes[:, [i]]) for j in range(k)) for i in range(k))  # the nearest, in any order
     lesson.claim(f"decay.worst_axis_{name}", turned, "degrees", **({"at_most": 1} if gamma else {"at_least": 10}))
 lesson.claim("decay.sizes", np.abs(sizes - np.sqrt(1 - decay / eigenvalues[:k])).max(), "off the prediction", at_most=1e-6)
 lesson.claim("decay.balance", np.abs(encoder - decoder.T).max(), "encoder - decoder^T", at_most=1e-6)
@@ -226,11 +225,11 @@ lesson.finish(binarisation="grey")
 # %% [markdown]
 # ## What surprised us
 # - A bend in the encoder alone **cannot** help: `bend.ratio_k8` is 1 or more for every seed. The reason is in step 2: the decoder
-#   is linear, so the images lie in $k$ dimensions, whatever makes the code. To beat PCA the decoder must bend (lesson 3).
-# - Right error and right subspace, and still no axis in sight: some column of the decoder is degrees away from every axis, for k
-#   = 8 and 16 tens of degrees (`columns`). A picture of such a column is a picture of nothing in particular.
-# - A millionth of noise is enough to leave a saddle, but it takes about a thousand steps (`escape.steps`). A loss that has stopped
-#   falling may sit beside one.
+#   is linear, so the outputs lie in $k$ dimensions, whatever makes the code. To beat PCA the decoder must bend (lesson 3).
+# - Right error and right subspace, and still no axis in sight: some column of the decoder is far from every axis, for k = 8 and 16
+#   tens of degrees (`columns`). So a picture of one column says nothing about the data.
+# - A millionth of noise is enough to leave a saddle, but it takes about a thousand steps (`escape.steps`): with `escape.growth` it
+#   takes as many to grow a million times. A loss that has stopped falling may sit beside one.
 #
 # ## Exercises
 # 1. **Do.** `weighted_gradients`: step 3 where some pixels count more than others.

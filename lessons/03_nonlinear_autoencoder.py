@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Lesson 3: The nonlinear autoencoder
 #
-# **Goal.** Bend the layers. On points whose answer is known, a code of two numbers must come within **5 percent** of the error
-# that no such code can avoid: the noise off the surface, 0.06 per point. PCA with two numbers leaves four times as much.
+# **Goal.** Bend the layers. Where the answer is known, a code of two numbers must come within **5 percent** of the error that no
+# smooth map to two numbers and back avoids: the noise off a surface, 0.06 per point. PCA with two numbers leaves four times that.
 #
 # ## Picture
 #
@@ -12,7 +12,7 @@
 #        ,--'  the surface     '---+---. -> noise along the surface: kept, it leads to another point of the surface
 #     ,-'                               '-.
 #
-# Made at the end: `floor.png`, what was predicted and measured; `code.png` and `between.png`, digits.
+# At the end: `floor.png`, what was predicted; `code.png`, `between.png`, codes of digits; `microscope.html`, a pass line by line.
 
 # %% [markdown]
 # ## Derivation
@@ -21,22 +21,25 @@
 # 2. Write $g_y$ for the derivative of the loss in $y$, the *cotangent* of $y$. Through $f$: $g_t = g_h f'(t)$. For
 #    $\tanh t = (e^t - e^{-t}) / (e^t + e^{-t})$ the quotient rule gives $f' = 1 - \tanh^2 t = 1 - h^2$. For
 #    $\mathrm{relu}(t) = \max(t, 0)$ it is 1 above 0 and 0 below. At 0 is a *kink*: slope 0 to the left, 1 to the right, and no
-#    number between them is wrong. By convention we take 0.
-# 3. Through a layer, as in lesson 2: $g_W = g_t^T h_{l-1}$, and what goes on is $g_{h_{l-1}} = g_t W_l$.
-# 4. The chain: back from layer $L$ to layer 0, a product of $L$ tables. How long is the result? With independent weights of mean
-#    0 and variance $c / n$, $n$ the width, $g W$ has on average $c$ times the squared length of $g$. $f'$ takes its share:
+#    slope of its own. By convention we take 0.
+# 3. Through a layer, as in lesson 2: $g_W = g_t^T h_{l-1}$ (bias: $g_t$ summed over the points); on goes $g_{h_{l-1}} = g_t W_l$.
+# 4. The chain: back from layer $L$ to layer 0, a product of $L$ tables. How long is the result? Let the weights be independent,
+#    with mean 0 and variance $c / n$, $n$ the width. Each of the $n$ numbers of $g W$ is a sum of variance $|g|^2 c / n$, so the
+#    squared length becomes on average $c$ times as large. If the slopes $f'$ have nothing to do with $g$, they take their share:
 #
 #    $$ \rho = \sqrt{c \cdot \mathrm{mean}(f'^2)} \text{ a layer,} \qquad \text{for relu } \rho = \sqrt{c / 2} , $$
 #
 #    because half of the units (numbers of a layer) are off. Only $c = 2$ keeps the length; $c = 1$ leaves 0.001 in 20 layers.
 # 5. The floor. The points lie on a smooth $d$-dimensional surface in $D$ dimensions, plus noise of variance $\sigma^2$ in each
-#    direction, small beside the bends. The outputs of a smooth decoder of $k = d$ numbers form a $d$-dimensional surface, at best
-#    the true one, with each point sent to the nearest place. So $d$ directions of the noise are copied, the others lost: **the
-#    error is about $\sigma^2 (D - d)$.** With $k = d + 1$ one direction more is copied: $\sigma^2 (D - k)$. That is *below* the
-#    floor of the truth, and nothing is learnt by it. With $k < d$ there is no formula: a line can wander through a square.
+#    direction, small beside the radius of its bends. The outputs of a decoder of $k = d$ numbers form such a surface too. A wild
+#    one could fill the noise; of those as smooth as the true one, that one is about the best, each point sent to its nearest
+#    place. So $d$ directions of the noise are copied, the others lost: **the error is about $\sigma^2 (D - d)$.** With $k = d + 1$
+#    one direction more is copied: $\sigma^2 (D - k)$. That is *below* the floor of the truth, and nothing is learnt by it. With
+#    $k < d$ there is no formula: a line can wander through a square.
 # 6. Our surface, $d = 2$ in $D = 8$: $(\cos a, \sin a, \cos b, \sin b, 0, 0, 0, 0)$, rotated; $a$ and $b$ uniform between
-#    $-\pi/2$ and $\pi/2$: two half circles. $\cos a$ has mean $2 / \pi$ and variance $1/2 - 4 / \pi^2$, $\sin a$ has $1/2$.
-#    These, plus $\sigma^2$, are eigenvalues of the covariance, twice each; $\sigma^2$ is the other four. Lesson 2 does the rest.
+#    $-\pi/2$ and $\pi/2$: two half circles. $\cos a$ has mean $2 / \pi$ and variance $1/2 - 4 / \pi^2$, $\sin a$ has $1/2$; no two
+#    vary together. So these, plus $\sigma^2$, are eigenvalues of the covariance, twice each; $\sigma^2$ is the other four. The
+#    error of PCA is the sum of those left out (lesson 2).
 
 # %% Settings.  The short form: --fast.  Another seed: --seed 3.  All of them: --help.
 import numpy as np
@@ -123,7 +126,8 @@ def nearest(rows, others):
 
 # %% [markdown]
 # ## Check
-# The backward pass of three layers against the engine, finite differences and, without kinks, a complex step. Then the kink.
+# The backward pass of three layers against the engine (the library's own derivatives), differences $(F(w + h) - F(w - h)) / 2 h$
+# and, without kinks, a *complex step* (the imaginary part of $F(w + i h) / h$). Then the kink.
 
 # %% Steps 2 and 3
 x, g = rng.stream("check").normal((6, 5), np.float64), rng.stream("cotangent").normal((6, 3), np.float64)
@@ -138,17 +142,16 @@ lesson.claim("kink.differences", (f(np.array(1e-5)) - f(np.array(-1e-5))) / 2e-5
 
 # %% [markdown]
 # ## Prediction
-# Written before the run: the error per point (summed over its 8 numbers) on test points, by steps 5 and 6; the factor a layer, by
-# step 4, for relu with four sizes $c$ of the weights (1/3 is the library's own, as PyTorch's) and for tanh, whose $f'$ is read
-# off the forward pass. For digits nobody knows the surface. A guess: on the half circles two bent numbers do the work of four
-# straight ones. **So 2 numbers should be as good as PCA with 4, and 8 as PCA with 16.** Yours: ______
+# By steps 5 and 6 the error on test points, summed over their 8 numbers. By step 4 the factor a layer, for relu with four sizes $c$
+# of the weights (1/3 is the library's own, as PyTorch's); for tanh too, as soon as the way forward has given the mean of $f'^2$.
+# For digits nobody knows the surface. A guess: on the half circles two bent numbers do the work of four straight ones.
+# **So 2 numbers should be as good as PCA with 4, and 8 as PCA with 16.** Yours: ______
 
 # %%
 spectrum = np.repeat([0.5, 0.5 - 4 / np.pi**2, 0, 0], 2) + SIGMA**2
 for k, depth in ((1, 0), (2, 0), (3, 0), (2, 1), (2, 2), (3, 1), (3, 2)):
     lesson.predict(f"surface.k{k}_depth{depth}", SIGMA**2 * (D - k) if depth else spectrum[k:].sum(), "per point")
-scales = {"one_third": 1 / 3, "one": 1.0, "two": 2.0, "four": 4.0}
-for name, c in scales.items():
+for name, c in (scales := {"one_third": 1 / 3, "one": 1.0, "two": 2.0, "four": 4.0}).items():
     lesson.predict(f"chain.relu_{name}", (c / 2) ** 0.5, "factor a layer")
 train, test = (ta.data.load("digits", split=split) for split in ("train", "test"))
 mean, images, unseen = train.images.mean(axis=0), train.images, test.images
@@ -176,16 +179,16 @@ for depth, k in [(depth, k) for depth in (0, 1, 2) for k in (1, 3, 2)]:  # the l
     model = trained("surface", points, k, (32,) * depth)
     found[depth, k] = D * error(model, others)
     lesson.number(f"surface.k{k}_depth{depth}", found[depth, k], "per point", effect=depth > 0 and k > 1)
-lesson.claim("surface.of_exact", found[2, 2] / floor, "test error / off surface", at_most=1.05, effect=True)
+lesson.claim("surface.of_exact", found[2, 2] / floor, "test error / off surface", at_least=0.99, at_most=1.05, effect=True)
 lesson.microscope(ta.microscope.trace(model.loss, points[:50].astype(np.float32)))
 
-# %% Digits, one hidden layer each way (64 wide; 128 for the code of 64). Then: is the nearest code of the same class?
+# %% Digits, one hidden layer each way (64 wide; 128 for the code of 64). Then: is the nearest code one of the same digit?
 models = {k: trained("digits", images, k, (width,)) for k, width in ((2, 64), (8, 64), (64, 128))}
 for k, model in models.items():
     lesson.number(f"digits.k{k}", error(model, unseen), "per pixel", effect=k < 64)
     lesson.number(f"digits.train_k{k}", error(model, images), "per pixel")
-for k in (2, 8):
-    lesson.claim(f"digits.of_pca_k{k}", error(models[k], unseen) / pca[k], "test error / PCA's", at_most=0.9, effect=True)
+    if k in pca:
+        lesson.claim(f"digits.of_pca_k{k}", error(model, unseen) / pca[k], "test error / PCA's", at_most=0.9, effect=True)
 codes, unseen_codes = (models[2].encode(x).data for x in (images, unseen))
 lesson.number("code.autoencoder", (train.labels[nearest(unseen_codes, codes)] == test.labels).mean(), "of test images")
 lesson.claim("code.pca", (train.labels[nearest(unseen @ axes[:2].T, images @ axes[:2].T)] == test.labels).mean(), "of test images", at_most=0.6)
@@ -193,7 +196,7 @@ ends = unseen_codes[:200].reshape(2, 100, 2)  # from 100 images to 100 others, h
 for name, middle in {"code": models[2].decode(ends.mean(axis=0)).data, "pixels": models[2].decode(ends).data.mean(axis=0)}.items():
     lesson.number(f"middle.{name}", np.square(middle - images[nearest(middle, images)]).mean(), "to a real image", effect=name == "code")
 
-# %% Capacity: ten images, a hundred, and test images with shuffled pixels
+# %% How much is learnt by heart?  Ten images, a hundred, and test images with shuffled pixels
 lesson.claim("few.ten", error(trained("ten", images[:10], 8, (64,)), images[:10]), "per pixel", at_most=1e-4, effect=True)
 for k, width in ((2, 64), (8, 64), (64, 128)):
     model = trained("few", images[:100], k, (width,))
@@ -218,33 +221,30 @@ right.set(title="lines: predicted (tanh: on average)", xlabel="layer", ylabel="l
 for panel in (left, right):
     panel.legend(fontsize="small", markerscale=0.5)
 lesson.figure(figure, "floor.png", alt="Left: errors for k = 1, 2, 3 at predicted marks. Right: gradients over 20 layers on predicted lines.")
-figure = ta.figures.posterior_means(models[2], unseen, test.labels)
-lesson.figure(figure, "code.png", alt="The two-number codes of the test images, one colour for each digit: some digits stand apart.")
-figure = ta.figures.interpolation(models[2], unseen[:5], unseen[100:105], (8, 8), 9)
-lesson.figure(figure, "between.png", alt="Rows of images: decoded along the straight line from one test image's code to another's.")
+figures = ta.figures.posterior_means(models[2], unseen, test.labels), ta.figures.interpolation(models[2], unseen[:5], unseen[100:105], (8, 8), 9)
+lesson.figure(figures[0], "code.png", alt="The two-number codes of the test images, one colour for each digit: some digits stand apart.")
+lesson.figure(figures[1], "between.png", alt="Rows of images: decoded along the straight line from one test image's code to another's.")
 lesson.finish(binarisation="grey")
 
 # %% [markdown]
 # ## What surprised us
-# - Three numbers beat the truth: on test points too the error for $k = 3$ is below the exact distance from the surface, as
-#   predicted. Noise was copied; a smaller error is not a better model. With two hidden layers one number does about the work of
-#   PCA's two.
-# - Our guess for digits was near for 2 numbers (the full form beats it), and wrong for 8. Bends pay most where numbers are few.
-# - The code of 64 has the least test error by far, and has learnt least: shuffled pixels, no digit at all, cost it less than half
-#   of what they cost the code of 8. On 100 images the gap (`few.gap`) grows with $k$, and the test error falls.
+# - Three numbers beat the truth: on test points too the error for $k = 3$ is below the exact distance from the surface, as said.
+#   Noise was copied; a smaller error is not a better model. With two hidden layers one number does about the work of PCA's two.
+# - Our guess for digits was near for 2 numbers (the full form beats it) and wrong for 8. Against PCA with as many numbers 8 gain no
+#   less than 2 (`digits.of_pca`). Half way between two codes (`middle.code`) the decoder's image is nearer to a real one than the
+#   mean of both images is. The nearest code is of the same digit more often than PCA's, though no label was shown.
+# - The code of 64 has the least test error by far and knows digits least: 64 pixels fit into 64 numbers, whatever they show.
+#   Shuffled pixels cost it less than half of what they cost the code of 8. On 100 images the gap grows with $k$, the error falls.
 #
 # ## Exercises
 # 1. **Do.** `leaky_backward`: an encoder and a decoder with biases and leaky relus (slope 0.1 below 0), back to $x$.
 # 2. **Break.** `dead_network`: a relu autoencoder with a large loss, and gradients of 0 for all its weights but the last bias.
 # 3. **Extend.** `weight_variance`: by step 4, for leaky relus: the weights that make a gradient as long as is wanted.
 #
-# Check yours with `tinyae exercise 3 FILE`. Beside the figures, `microscope.html` shows a pass line by line.
-#
 # ## Conventions
 # The loss is the squared error, summed over the numbers of a point, mean over points; `surface` is that sum, `digits` and `few`
 # are per pixel. Grey pixels, 0 to 1. Weights have shape (outputs, inputs). Errors are on test data unless `train` is said.
 #
 # ## References
-# - G. Hinton, R. Salakhutdinov, 2006, Reducing the dimensionality of data with neural networks.
-# - T. Hastie, W. Stuetzle, 1989, Principal curves.
-# - K. He, X. Zhang, S. Ren, J. Sun, 2015, Delving deep into rectifiers.
+# G. Hinton, R. Salakhutdinov, 2006, Reducing the dimensionality of data with neural networks. T. Hastie, W. Stuetzle, 1989,
+# Principal curves. K. He, X. Zhang, S. Ren, J. Sun, 2015, Delving deep into rectifiers.

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Lesson 5: Denoising, the score, and one step of diffusion
 #
-# **Goal.** Teach a network only to remove noise. What it removes must be the slope of the logarithm of a density that it never
-# saw: a correlation of **at least 0.98** with the exact one.
+# **Goal.** Teach a network only to remove noise. The step that it makes must be, up to a factor, the slope of the logarithm of a
+# density that it never saw: a correlation of **at least 0.98** with the exact one.
 #
 # ## Picture
 #
@@ -11,12 +11,11 @@
 #     p_s(y), blurred: _/~~~\_/~~~~~\_       the arrow from y to r(y) points uphill on p_s
 #
 # A *density* $p$ says where points are: the share $p(x) dx$ lies between $x$ and $x + dx$. Its *score* $(\log p)' = p' / p$, the
-# slope of its logarithm, points to where there are more of them. Whoever knows scores can make new points.
+# slope of its logarithm, points to where there are more of them. Whoever knows scores can make new points (step 6).
 #
 # ## Derivation
-# $n$: noise, normal with mean 0 and variance 1. $s$: its size. $y = x + s n$. $E$: the mean over all of them.
-#
-# 1. The density of $y$ is $p_s(y) = \int p(x) N(y - x) dx$, with $N$ the normal density of variance $s^2$.
+# 1. $y = x + s n$, with noise $n$, normal with mean 0 and variance 1, of size $s$. From $x$ a move by $y - x$ leads to $y$, whose
+#    density is $p_s(y) = \int p(x) N(y - x) dx$, $N$ the normal density of variance $s^2$. $E$: the mean over all $x$ and $n$.
 # 2. A *denoiser* $r$ has the error $E (x - r(y))^2$. Squares are least around the mean, so the best guess is the mean of all $x$
 #    that may have led to $y$, with weights $p(x) N(y - x) / p_s(y)$.
 # 3. $N'(y - x) = N(y - x) (x - y) / s^2$. So $p_s'(y) = \int p(x) N(y - x) (x - y) / s^2 dx = p_s(y) (r(y) - y) / s^2$, and
@@ -25,14 +24,18 @@
 #    $E (x - r)^2 = s^2 - s^4 E ((\log p_s)')^2$.
 # 5. A mixture of normals (weights $w_k$, means $m_k$, variances $v_k$) has it in closed form: $p_s$ is the mixture with variances
 #    $v_k + s^2$. With $g_k$ the share of part $k$ in $p_s(y)$, the score is $\sum_k g_k (m_k - y) / (v_k + s^2)$.
-# 6. *One step of diffusion.* A little more noise blurs: from $s$ to $s + ds$, $p_s$ grows by $s p_s'' ds$. Points with speed $u$
-#    (per unit of $s$) make it grow by $-(p_s u)' ds$: the same, if $u = -s p_s' / p_s$, by step 3 $(y - r) / s$. So from $s$ to
-#    less noise $t$ each point may walk without new randomness: $y \to y + (t - s)(y - r) / s = r + (t / s) (y - r)$.
+# 6. *Diffusion*: noise grows little by little; here is one step of it, back. From $s$ to $s + ds$ the variance grows by
+#    $2 s\,ds$. Noise $e$ of that variance makes $p_s$ the mean of $p_s(y - e) = p_s - e p_s' + e^2 p_s'' / 2 - \ldots$: it grows
+#    by $s p_s'' ds$. Points that walk with speed $u$ (per unit of $s$) make it grow too: $p_s u$ of them pass a place, and where
+#    more come than leave, $p_s$ grows, by $-(p_s u)' ds$. The same, if $u = -s p_s' / p_s$, by step 3 $(y - r) / s$. So from $s$
+#    to a little less noise $t$ a point may walk, nothing random: $y \to y + (t - s)(y - r) / s = r + (t / s) (y - r)$.
 # 7. *Contractive.* Another wish: a code that hardly moves when $x$ moves. $h = \tanh(a)$, $a = W x + b$, has the derivatives
-#    $J_{ji} = d_j W_{ji}$ with $d = 1 - h^2$. With $q_j = \sum_i W_{ji}^2$ the penalty is $C = \sum J^2 = \sum_j d_j^2 q_j$. The
-#    slope of $d$ in $a$ is $-2 h d$. From a gradient $g_C$ come $g_a = -4 g_C h d^2 q = g_b$ and $g_W = g_a x^T + 2 g_C d^2 W$.
-# 8. *Small noise.* $r(x + s n) - r(x)$ is about $s J n$, $J$ now of $r$. Its square has the mean $s^2 \sum J^2$. What moves with
-#    the noise is an error. So **a denoiser of small noise is contractive** (Alain and Bengio).
+#    $J_{ji} = d_j W_{ji}$ with $d = 1 - h^2$. With $q_j = \sum_i W_{ji}^2$ the penalty is $C = \sum J^2 = \sum_j d_j^2 q_j$; the
+#    loss is the squared error plus $\lambda C$, $\lambda$ (lambda) a price. The slope of $d$ in $a$ is $-2 h d$. So from $g_C$, the
+#    loss's slope in $C$, come its gradients $g_a = -4 g_C h d^2 q = g_b$ and $g_W = g_a x^T + 2 g_C d^2 W$.
+# 8. *Small noise.* $r(x + s n) - r(x)$ is about $s J n$, $J$ now of $r$. Its square has the mean $s^2 \sum J^2$: where $r(x)$ is
+#    near $x$, noise adds that to the error. (Second derivatives of $r$ add some $s^2$ too, but times $r(x) - x$.) So
+#    **a denoiser of small noise is contractive** (Alain and Bengio).
 
 # %% Settings.  The short form: --fast.  Another seed: --seed 3.  All of them: --help.
 import numpy as np
@@ -92,14 +95,13 @@ class Denoiser(nn.Module):
         return (((self(x + noise * s * rng.normal(x.shape), s) - x) / s) ** 2).mean()
 
     def score(self, y, s):
-        """Step 3: what r removes, for an array (N,) and one noise."""
+        """Step 3: the step of r as a score, for an array (N,) and one noise."""
         return (self(y[:, None], np.full((len(y), 1), s)).data[:, 0] - y) / s**2
 
 
 def contraction(W, b, x):
     """Step 7: C of each point, (N,)."""
-    d = 1 - ops.tanh(x @ W.T + b) ** 2
-    return (d**2 * (W * W).sum(axis=1)).sum(axis=1)
+    return ((1 - ops.tanh(x @ W.T + b) ** 2) ** 2 * (W * W).sum(axis=1)).sum(axis=1)
 
 
 def contraction_backward(g_C, W, b, x):
@@ -139,8 +141,7 @@ p = shares(grid, S).sum(axis=1) * (grid[1] - grid[0])  # p_s, as the share of ea
 weight = shares(grid, 0).sum(axis=1) * np.exp(-((y[:, None] - grid) ** 2) / (2 * S**2))  # step 2
 lesson.claim("check.tweedie", np.abs((weight * grid).sum(axis=1) / weight.sum(axis=1) - y - S**2 * score(y, S)).max(), "difference", at_most=1e-9)
 W, b, x, g_C = (rng.stream("check", i).normal(shape, np.float64) for i, shape in enumerate(((3, 5), 3, (4, 5), 4)))
-by_hand = contraction_backward(g_C, W, b, x)
-lesson.gradients("contraction", lambda W, b: contraction(W, b, x), {"W": W, "b": b}, by_hand, cotangent=g_C)
+lesson.gradients("contraction", lambda W, b: contraction(W, b, x), {"W": W, "b": b}, by_hand := contraction_backward(g_C, W, b, x), cotangent=g_C)
 leaves = [ta.Tensor(value, requires_grad=True) for value in (W, b, x)]
 h = ops.tanh(leaves[2] @ leaves[0].T + leaves[1])
 C = sum((ta.grad(h[:, j].sum(), leaves[2:], create_graph=True)[0] ** 2).sum(axis=1) for j in range(3))
@@ -149,12 +150,12 @@ for found, (name, exact) in zip(ta.grad((C * g_C).sum(), leaves[:2]), by_hand.it
 
 # %% [markdown]
 # ## Prediction
-# - Written before the run: a trained denoiser has the error of step 4, 0.0402 in mean square.
-# - One step of diffusion from noise 5 to 0.05 nearly lands on the mean $m$ of $x$. With $v$ the variance of $x$, $y$ is nearly
-#   normal, and $r - m = (y - m) v / (v + 25)$. *Wasserstein-1*, the mean distance of quantiles, is then 0.714.
+# - A trained denoiser has the error of step 4, 0.0402. For noise 0.01 reconstructions move as their slopes say (step 8): ratio 1.
+# - One step of diffusion from noise 5 to 0.05. With $m$, $v$ the mean and variance of $x$, $y$ is nearly normal, with variance
+#   $v + 25$ and score $-(y - m) / (v + 25)$. By step 3 $r - m = (y - m) v / (v + 25)$: all land near $m$. *Wasserstein-1*, the mean
+#   distance of quantiles (two sets of points, sorted, in pairs), is then 0.714.
 # - Steps are straight, the path bends: a step's error goes with the square of its length. Four times as many: **a quarter** of it.
-# - For noise 0.01 the reconstruction moves by what its slopes say (step 8): ratio 1.
-# - The penalty of step 7 can be cheated: $W$ smaller, the decoder larger. Your guess of how much, at $\lambda$ = 1: ______ times.
+# - The penalty can be cheated: smaller $W$, larger decoder. $\lambda$ = 1 divides the code's squared slopes by ____, $r$'s by ____
 # %%
 m, v = WEIGHTS @ MEANS, WEIGHTS @ (VARIANCES + MEANS**2) - (WEIGHTS @ MEANS) ** 2
 line, start, end = v / (v + 25), quantiles(5.0, 2000), quantiles(0.05, 2000)
@@ -167,7 +168,7 @@ lesson.predict("small.ratio_001", 1.0, "measured / slopes")
 # %% [markdown]
 # ## Experiment
 # One network for the noise 0.3, one for all from 0.05 to 5, both trained on 5,000 quantiles of $p$ alone. Then digits, 64 to 32.
-# %%
+# %% Step 3.  A correlation does not see a wrong factor; the relative error does.
 def train(model_of, data, epochs, batch_size, lr):
     """A model after training on the lesson's device, then in NumPy, float64."""
     with lesson.device():
@@ -194,7 +195,7 @@ for k in steps:
     lesson.number(f"flow.learned_{k}", away["learned", k], "Wasserstein-1", effect=k == 64)
 lesson.claim("flow.ratio", away["exact", 16] / away["exact", 64], "16 to 64 steps", at_least=3.5, at_most=4.5)
 
-# %% Steps 7 and 8, on digits
+# %% Steps 7 and 8, digits, codes of 32.  Tied: the decoder has the encoder's weights.  Whole: of the reconstruction
 digits, images = ta.data.load("digits"), ta.data.load("digits", split="test").images.astype(np.float64)
 kinds = {"plain": (0, False, 0), "price_01": (0.1, False, 0), "price_1": (1, False, 0), "tied_1": (1, True, 0), "denoiser": (0, False, 0.2 * noise)}
 models = {name: train(lambda kind=kind: Contractive(*kind, rng.stream("digits")), digits, epochs // 3, 100, 1e-2) for name, kind in kinds.items()}
@@ -202,9 +203,8 @@ for name, model in models.items():
     lesson.number(f"code.{name}", contraction(model.encoder.weight, model.encoder.bias, images).data.mean(), "squared slopes")
     lesson.number(f"whole.{name}", model.slopes(images).mean(), "squared slopes", effect=name == "denoiser")
     lesson.number(f"mse.{name}", ((model.reconstruct(images).data - images) ** 2).mean(), "per pixel")
-plain = models["plain"]
 for s in (0.01, 0.1, 0.3, 1.0):
-    moved = plain.reconstruct(np.tile(images, (10, 1)) + s * rng.stream("small").normal((3970, 64), np.float64)).data
+    moved = (plain := models["plain"]).reconstruct(np.tile(images, (10, 1)) + s * rng.stream("small").normal((3970, 64), np.float64)).data
     ratio = ((moved - np.tile(plain.reconstruct(images).data, (10, 1))) ** 2).sum() / (s**2 * 10 * plain.slopes(images).sum())
     lesson.claim(f"small.ratio_{100 * s:03.0f}", ratio, "measured / slopes", at_most=1.03, at_least=0.97 if s == 0.01 else 0)
 lesson.microscope(ta.microscope.trace(one.loss, x[:4, None], rng.stream("page")))
@@ -215,7 +215,7 @@ left, middle, right = figure.subplots(1, 3)
 left.fill_between(grid, p / p.max() * 5, color="lightgray", label="p_s (scaled)")
 left.plot(grid, score(grid, S), color="gray", linewidth=3, label="exact score")
 left.plot(grid, one.score(grid, S), color="tab:blue", linewidth=1, label="learned, (r - y) / s^2")
-left.set(title="what a denoiser removes, noise 0.3", xlabel="y", ylabel="score (per unit of y)", xlim=(-2.5, 3), ylim=(-15, 15))
+left.set(title="the step of a denoiser, noise 0.3", xlabel="y", ylabel="score (per unit of y)", xlim=(-2.5, 3), ylim=(-15, 15))
 for way in ways:
     middle.loglog(steps, [away[way, k] for k in steps], "o-", label=f"{way} score")
 middle.set(title="from noise 5 to noise 0.05", xlabel="steps", ylabel="Wasserstein-1 to the exact density (units of y)")
@@ -236,7 +236,7 @@ lesson.finish(binarisation="grey")
 #
 # ## Exercises
 # 1. **Do.** $x$ is $a$ or $-a$. Derive the best denoiser in closed form, and write it: `denoise_two_points`.
-# 2. **Break.** Write the denoiser with error 0 and derivatives 0 on the training points, and worth nothing elsewhere: `memorise`.
+# 2. **Break.** Write the best denoiser of the training points alone: for small $s$ error and slopes are 0 there: `memorise`.
 # 3. **Extend.** Two slopes for each step of diffusion in place of one, so that the path may bend: `heun_step`.
 #
 # ## Conventions

@@ -3,10 +3,11 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from tinyae.checks.strategies import arrays
-from tinyae.course.exercises import Exercise, expect, expect_same
+from tinyae.checks.strategies import arrays, cotangents
+from tinyae.course.exercises import Exercise, expect, expect_array, expect_same
 
 STEP = 1e-5
+ROWS = {3: (0.15, 0.25, 0.6), 4: (0.1, 0.2, 0.3, 0.4), 5: (0.05, 0.1, 0.2, 0.25, 0.4)}  # probabilities, no two alike
 
 
 def softmax(x):
@@ -27,18 +28,18 @@ def zeros_backward(gy, x):
 
 
 def sum_of_squares(x):
-    """(N, K) to (N,)."""
+    """(..., K) to (...)."""
     return (x**2).sum(axis=-1)
 
 
 def sum_of_squares_backward(gy, x):
     """The right rule."""
-    return 2 * gy[:, None] * x
+    return 2 * gy[..., None] * x
 
 
 def factor_forgotten_backward(gy, x):
     """Half of the right rule."""
-    return gy[:, None] * x
+    return gy[..., None] * x
 
 
 def cube(x):
@@ -86,55 +87,70 @@ def squared_error(logits, images):
     return -((images - 1 / (1 + np.exp(-logits))) ** 2).sum(axis=-1)
 
 
+def no_normaliser(logits, images):
+    """Half of it; the pixels count differently."""
+    return (images * logits / np.arange(1, len(logits) + 1)).sum(axis=-1)
+
+
 @st.composite
 def gradients(draw):
     """Arguments of gradient_error."""
     f, backward = draw(st.sampled_from(RULES))
-    n, k, seed = draw(st.tuples(st.integers(1, 3), st.integers(2, 4), st.integers(0, 1000)))
-    random = np.random.default_rng(seed)
-    x = random.normal(size=(n, k))
-    return {"f": f, "backward": backward, "x": x, "cotangent": random.normal(size=f(x).shape), "step": STEP}
+    n, k = draw(st.tuples(st.integers(1, 4), st.integers(2, 4)))
+    shapes = [(n, k), (2, n, k), (k,)]  # a sum over the axis of a vector is no array
+    x = draw(arrays(draw(st.sampled_from(shapes[:2] if f is sum_of_squares else shapes))))
+    return {"f": f, "backward": backward, "x": x / 2, "cotangent": draw(cotangents(f(x).shape)), "step": draw(st.sampled_from([STEP, 1e-3, 0.1]))}
 
 
 @st.composite
 def probabilities(draw):
     """Arguments of wrong_softmax_rule; rows of at least three, no two probabilities alike."""
-    n, k, seed = draw(st.tuples(st.integers(1, 4), st.integers(3, 5), st.integers(0, 1000)))
-    random = np.random.default_rng(seed)
-    return {"gy": random.normal(size=(n, k)), "y": softmax(random.normal(size=(n, k)))}
+    n, row = draw(st.integers(1, 4)), ROWS[draw(st.integers(3, 5))]
+    return {"gy": draw(arrays((n, len(row)))), "y": np.array([draw(st.permutations(row)) for _ in range(n)])}
 
 
 @st.composite
 def likelihoods(draw):
     """Arguments of total_probability."""
-    log_likelihood = draw(st.sampled_from([bernoulli, mean_over_pixels, double_sigmoid, squared_error]))
-    return {"log_likelihood": log_likelihood, "logits": draw(arrays((draw(st.integers(1, 6)),)))}
+    log_likelihood = draw(st.sampled_from([bernoulli, mean_over_pixels, double_sigmoid, squared_error, no_normaliser]))
+    return {"log_likelihood": log_likelihood, "logits": draw(arrays((draw(st.integers(1, 8)),)))}
 
 
 def judge_error(answer, solution, arguments):
     """The number is that of the solution: nearly 0 for a right rule, and the same share for a wrong one."""
-    expect_same(answer(**arguments), solution(**arguments), "the error", arguments, rtol=1e-4, atol=1e-7)
+    expect_same(answer(**arguments), solution(**arguments), "the error", arguments, rtol=1e-6, atol=1e-8)
 
 
 def judge_rule(answer, solution, arguments):
     """Right for ones, linear, and neither right nor zero for a random cotangent."""
     gy, y = arguments["gy"], arguments["y"]
-    found = answer(gy, y)
-    expect(found is not None, "it returns None: is a return missing?")
-    expect(isinstance(found, np.ndarray), "it must return an array.", got=found)
-    expect(found.shape == y.shape, "the result has the wrong shape.", f"shape {y.shape}", f"shape {found.shape}")
-    expect(np.isfinite(found).all(), "the result is not finite.", got=found)
+    found = expect_array(answer(gy, y), y.shape)
     expect(np.abs(found).max() > 1e-6, "for a random cotangent it is zero, and zeros are not asked for.", got=found)
     right = y * (gy - (gy * y).sum(axis=-1, keepdims=True))
     distance = np.abs(found - right).max() / np.abs(right).max()
     expect(distance > 1e-3, "for a random cotangent it is the right rule: it must be wrong.", "off by more than a thousandth", found)
     ones = answer(np.ones_like(gy), y)
     expect(np.abs(ones).max() < 1e-9, "a cotangent of ones sees that it is wrong: the right rule gives zeros there.", np.zeros_like(y), ones)
+    shifted = answer(gy + 2, y)
+    expect(np.allclose(shifted, found, rtol=1e-9, atol=1e-9), "it is not linear in gy: 2 more in every entry of gy must change nothing.", found, shifted)
     other = gy[::-1, ::-1] + 0.5
     both = 2 * found - 3 * answer(other, y)
     linear = answer(2 * gy - 3 * other, y)
     expect(np.allclose(linear, both, rtol=1e-9, atol=1e-9), "it is not linear in gy.", "rule(2 a - 3 b) = 2 rule(a) - 3 rule(b)", linear)
     return f"it is {distance:.0%} off for a random cotangent, and a cotangent of ones does not see it"
+
+
+def judge_total(answer, solution, arguments):
+    """The sum, over images that are as they are said to be."""
+    right, logits = arguments["log_likelihood"], arguments["logits"]
+
+    def log_likelihood(given, images):
+        like = isinstance(images, np.ndarray) and images.shape[-1:] == logits.shape
+        expect(like, f"log_likelihood must be given the images as an array (M, {len(logits)}).", got=images)
+        expect(np.array_equal(given, logits), "log_likelihood must be given the logits as they are.", logits, given)
+        return right(given, images)
+
+    expect_same(answer(log_likelihood, logits), solution(right, logits), "the result", arguments)
 
 
 EXERCISES = (
@@ -201,6 +217,7 @@ EXERCISES = (
         goal="do the probabilities of all images add up to 1?",
         example={"log_likelihood": mean_over_pixels, "logits": np.array([0.5, -1.0, 2.0])},
         inputs=likelihoods(),
+        judge=judge_total,
         hints=(
             "How many images of D pixels are there, if each pixel is 0 or 1? itertools.product makes all of them.",
             "itertools.product((0.0, 1.0), repeat=3) gives eight tuples of three; make one array of them, a row for each image.",

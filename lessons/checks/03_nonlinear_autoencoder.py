@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinyae.checks.strategies import arrays, cotangents
-from tinyae.course.exercises import Exercise, expect
+from tinyae.course.exercises import Exercise, expect, expect_arrays
 
 AWAY = 0.0123456789  # added to biases, so that nothing inside of a bend is 0
 
@@ -36,15 +36,11 @@ def sizes(draw):
 def judge_dead(answer, solution, arguments):
     """The gradients are zero, the weights and the loss are not."""
     x, width = arguments.values()
-    found, (n, d) = answer(x, width), x.shape
-    expect(isinstance(found, tuple) and len(found) == 4, "it must return four arrays: W1, b1, W2, b2.", got=type(found).__name__)
-    for name, array, shape in zip(("W1", "b1", "W2", "b2"), found, ((width, d), (width,), (d, width), (d,)), strict=True):
-        expect(isinstance(array, np.ndarray), f"{name} must be an array.", got=type(array).__name__)
-        expect(array.shape == shape, f"{name} has the wrong shape.", f"shape {shape}", f"shape {array.shape}")
-        expect(array.dtype.kind in "fi" and np.isfinite(array).all(), f"the entries of {name} must be finite real numbers.", got=array)
-        small = name in ("W1", "W2") and np.abs(array).min() < 0.01
+    n, d = x.shape
+    W1, b1, W2, b2 = expect_arrays(answer(x, width), {"W1": (width, d), "b1": (width,), "W2": (d, width), "b2": (d,)})
+    for name, array in (("W1", W1), ("W2", W2)):
+        small = np.abs(array).min() < 0.01
         expect(not small, f"{name} has an entry between -0.01 and 0.01: a weight of 0 is too easy.", got=array)
-    W1, b1, W2, b2 = found
     t = x @ W1.T + b1
     h = np.maximum(t, 0)
     residual = h @ W2.T + b2 - x

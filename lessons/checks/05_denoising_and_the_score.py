@@ -12,8 +12,8 @@ from tinyae.course.exercises import Exercise, expect, expect_same
 @st.composite
 def two_points(draw):
     """Arguments of denoise_two_points."""
-    number = st.floats(0.5, 2)
-    return {"y": draw(arrays((draw(st.integers(1, 5)),))), "a": draw(number), "s": draw(number), "probability": draw(st.floats(0.1, 0.9))}
+    number = st.integers(2, 8).map(lambda quarters: quarters / 4)
+    return {"y": draw(arrays((draw(st.integers(1, 5)),))), "a": draw(number), "s": draw(number), "probability": draw(st.integers(1, 9)) / 10}
 
 
 @st.composite
@@ -36,19 +36,19 @@ def of_two_points(y, s):
 @st.composite
 def steps(draw):
     """Arguments of heun_step."""
-    s, share = draw(st.floats(0.5, 3)), draw(st.sampled_from((0.0, 0.25, 0.75)))
+    s, share = draw(st.integers(2, 12)) / 4, draw(st.sampled_from((0.0, 0.25, 0.75)))
     return {"y": draw(arrays((draw(st.integers(1, 5)),))), "denoise": draw(st.sampled_from((of_a_normal, of_two_points))), "s": s, "t": s * share}
 
 
 def judge_memory(answer, solution, arguments):
     """The values; then no error and no slope on the training points, and sense far away from them."""
     expect_same(answer(**arguments), solution(**arguments), "the result", arguments)
-    data, small = arguments["data"], {"data": arguments["data"], "s": 0.001}
-    expect_same(answer(noisy=data, **small), data, "for the training points themselves and s = 0.001, the result", small)
-    expect_same(answer(noisy=data + 0.003, **small), data, "0.003 beside the training points, for s = 0.001, the result", small)
-    away = 5 * np.random.default_rng(5).standard_normal((20, data.shape[1]))
-    found = answer(noisy=away, **small)
-    expect_same(found, solution(noisy=away, **small), "far from the training points, for s = 0.001, the result", small)
+    data, away = arguments["data"], np.round(5 * np.random.default_rng([5, 20]).standard_normal((20, arguments["data"].shape[1])), 1)
+    there, beside, far = ({"noisy": noisy, "data": data, "s": 0.001} for noisy in (data, data + 0.003, away))
+    expect_same(answer(**there), data, "for the training points themselves and s = 0.001, the result", there)
+    expect_same(answer(**beside), data, "0.003 beside the training points, for s = 0.001, the result", beside)
+    found = answer(**far)
+    expect_same(found, solution(**far), "far from the training points, for s = 0.001, the result", far)
     error = ((found - away) ** 2).sum(axis=1).mean()
     return f"squared error 0 on {len(data)} training points, {error:.3g} on 20 others: an error and a penalty on training points see nothing"
 

@@ -31,7 +31,7 @@ def hiding_cotangent(n):
 def tied_gradients(x, W, b, c):
     """The loss of an autoencoder whose decoder uses the encoder's weights once more, and the gradients of its weights.
 
-    h = tanh(x W' + b), logits a = h W + c, and the loss is that of the lesson: minus the log-probability of the pixels in nats, summed over
+    h = tanh(x W^T + b), logits a = h W + c, and the loss is that of the lesson: minus the log-probability of the pixels in nats, summed over
     pixels, mean over the N images.
 
     x: (N, D) of zeros and ones.  W: (H, D).  b: (H,).  c: (D,).

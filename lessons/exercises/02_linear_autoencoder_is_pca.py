@@ -13,7 +13,7 @@ def weighted_gradients(covariance, encoder, decoder, weight):
     The loss is the sum over pixels d of weight_d (x'_d - x_d)^2, mean over images, with x' = B A x.  Derive both gradients as in step 3 of the
     lesson: what stands beside each entry of dB, and of dA?  Then let the covariance take the place of the images.
 
-    covariance: (D, D), the mean of x x' over images, symmetric.  encoder: A, (k, D).  decoder: B, (D, k).  weight: (D,), above 0.
+    covariance: (D, D), the mean of x x^T over images, symmetric.  encoder: A, (k, D).  decoder: B, (D, k).  weight: (D,), above 0.
 
     Returns two arrays: the derivative of the loss in A, (k, D), and that in B, (D, k).
     """

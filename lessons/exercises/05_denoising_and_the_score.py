@@ -12,7 +12,7 @@ def denoise_two_points(y, a, s, probability):
 
     It is the mean of x, given y.  n is a draw from the normal distribution with mean 0 and variance 1.
 
-    y: (N,).  a, s: numbers above 0.  probability: that of x = a, between 0 and 1 (that of x = -a is the rest).
+    y: (N,).  a, s: numbers above 0.  probability: that of x = a, above 0 and below 1 (that of x = -a is the rest).
 
     Returns an array (N,), with entries between -a and a.
     """

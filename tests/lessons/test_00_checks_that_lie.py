@@ -25,7 +25,8 @@ def broken(tmp_path, monkeypatch, line, instead):
 @pytest.mark.parametrize(
     ("line", "instead", "check"),
     [
-        ("rule = softmax(x) * (cotangent - (", "rule = softmax(x) * (cotangent - 2 * (", "gradients.softmax_x_engine"),
+        ("softmax(x) * (cotangent - (", "softmax(x) * (cotangent - 2 * (", "gradients.softmax_x_engine"),
+        ("/ (np.sqrt(2) * 1e-5)", "/ 1e-5", "fresh_noise.spread"),
         ("np.sqrt(np.exp(q.log_variance.data)) * stream", "np.exp(q.log_variance.data) * stream", "score.right"),
         ("q.log_prob(z) - model.prior.log_prob(z)", "2 * q.log_prob(z) - 2 * model.prior.log_prob(z)", "score.right"),
         ('"deviation": lambda v: ops.exp(v / 2)', '"deviation": lambda v: ops.exp(v)', "score.right"),

@@ -45,6 +45,8 @@ def broken(tmp_path, monkeypatch, line, instead):
         ("g_p = g_r * ((1 - x) / (1 - p) - x / p)", "g_p = g_r * ((1 - x) / (1 - p) + x / p)", "pieces.network"),
         ("g_u, g_v = g_m + g_s, g_s - g_m", "g_u, g_v = g_m + g_s, g_m - g_s", "pieces.network"),
         ("g_q = -g_p * p**2", "g_q = -g_p * p", "pieces.network"),
+        ("r = -(x * np.log(p)", "r = (x * np.log(p)", "pieces.loss"),
+        ("(np.logaddexp(0, a) - x * a)", "(np.logaddexp(0, a) + x * a)", "pieces.loss"),
     ],
 )
 def test_a_wrong_line_is_found_before_any_training(tmp_path, monkeypatch, no_training, line, instead, check):
@@ -57,6 +59,7 @@ def test_a_wrong_line_is_found_before_any_training(tmp_path, monkeypatch, no_tra
     [
         ("rates * squared - rates**2 / 2 * bent", "rates * squared - rates**2 * bent", "drop.order_of_second_error"),
         ("0.01 * squared - 0.01**2 / 2 * bent", "0.01 * squared + 0.01 * bent", "drop.measured"),
+        ("0.01 * squared - 0.01**2 / 2 * bent", "0.01 * squared", "drop.measured"),
         ("start = {name: 0.02 *", "start = {name: 0.2 *", "start.loss"),
         ("return loss, moved(w, g, rate)", "return loss, moved(w, g, -rate)", "drop.measured"),
     ],

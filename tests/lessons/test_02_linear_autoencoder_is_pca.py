@@ -89,6 +89,7 @@ def test_a_code_without_a_bend_in_the_decoder_is_never_better_than_pca(lesson):
         ("return decoder.T @ slope, slope @ encoder.T", "return decoder.T @ slope, slope.T @ encoder.T", "gradients.loss_decoder_engine"),
         ("covariance = x.T @ x / len(x)", "covariance = x.T @ x / (len(x) - 1)", "check.left_out_k2"),
         ("eigenvalues[::-1], axes[:, ::-1]", "eigenvalues[::-1], axes", "check.left_out_k2"),
+        ("(p.T @ q), ord=2)", "(p.T @ q), ord=-2)", "check.angle"),
         ("wrong, lr = axes[:, 1:3], 0.1", "wrong, lr = axes[:, 1:3] + axes[:, 4:6], 0.1", "saddle.gradient"),
     ],
 )

@@ -33,6 +33,23 @@ def test_the_floor_is_reached_and_only_copied_noise_goes_below_it(lesson):
     assert value["shuffled.k64"] < value["shuffled.k8"] / 2
 
 
+def test_what_the_lesson_says_of_digits_is_what_it_measured(lesson):
+    value = {name: row["value"] for name, row in lesson["lesson"].rows.items()}
+    assert value["digits.of_pca_k8"] < value["digits.of_pca_k2"] + 0.05
+    assert value["middle.code"] < 0.9 * value["middle.pixels"]
+    assert value["code.autoencoder"] > value["code.pca"]
+    assert value["digits.k2"] < 1.25 * lesson["pca"][4]
+    assert value["digits.k8"] > 1.25 * lesson["pca"][16]
+
+
+def test_the_numbers_of_a_point_do_not_vary_together(lesson):
+    """Step 6: before the rotation the covariance is diagonal, so its entries are the eigenvalues."""
+    covariance = np.cov(lesson["surface"](50_000, ta.rng(2), np.eye(8)).T)
+    bent = [0.51 - 4 / np.pi**2, 0.51]
+    np.testing.assert_allclose(np.diag(covariance), [*bent, *bent, 0.01, 0.01, 0.01, 0.01], atol=0.01)
+    assert np.abs(covariance - np.diag(np.diag(covariance))).max() < 0.01
+
+
 @pytest.mark.parametrize("bend", ["tanh", "relu"])
 def test_the_backward_pass_by_hand_is_that_of_finite_differences(lesson, bend):
     rng = np.random.default_rng(0)

@@ -64,6 +64,23 @@ def test_the_walk_takes_half_the_price_from_each_feature_that_is_alone(lesson):
     np.testing.assert_allclose(h, 0.6 * np.eye(32), atol=1e-6)
 
 
+def test_no_step_of_the_walk_makes_the_loss_larger(lesson):
+    """Step 3, with a dictionary that is not orthonormal: the parabola lies above the squared error."""
+    rng = np.random.default_rng(1)
+    x, W = rng.normal(size=(4, 3)), rng.normal(size=(3, 8))
+    codes = [lesson["walk"](x, W, 0.3, steps=count) for count in range(30)]
+    losses = np.array([((h @ W.T - x) ** 2).sum(axis=1) + 0.3 * h.sum(axis=1) for h in codes])
+    assert (np.diff(losses, axis=0) <= 1e-12).all()
+    assert (losses[-1] < losses[0]).all()
+
+
+def test_a_good_reconstruction_says_nothing_about_its_code(lesson):
+    value = {name: row["value"] for name, row in lesson["lesson"].rows.items()}
+    assert value["unexplained.without"] < 0.01
+    assert value["without.mean_cosine"] < value["random.mean_cosine"] + 0.12
+    assert value["unexplained.top_k"] > value["unexplained.walk_learned"]
+
+
 def test_unit_columns_leave_nothing_to_gain_by_scaling(lesson):
     """The cheat of step 4 works on free columns alone; here on a trained model, with the same weights both times."""
     x, trained, found = lesson["x"].astype(np.float32), lesson["models"]["features"], {}

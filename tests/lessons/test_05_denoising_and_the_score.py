@@ -50,6 +50,30 @@ def test_the_score_is_the_slope_of_the_log_density(lesson):
         np.testing.assert_allclose(lesson["score"](y, s), (above - below) / 2e-5, rtol=1e-6, atol=1e-6)
 
 
+def test_more_noise_blurs_and_points_with_the_speed_of_step_6_make_the_same_change(lesson):
+    """From s to s + ds a density grows by s p'' ds, and by minus the slope of p u ds."""
+    y, s, h = np.linspace(-3, 3, 61), 0.4, 1e-4
+
+    def density(points, noise):
+        return lesson["shares"](points, noise).sum(axis=1)
+
+    def flow(points):
+        return density(points, s) * -s * lesson["score"](points, s)
+
+    grown = (density(y, s + h) - density(y, s - h)) / (2 * h)
+    curvature = (density(y + h, s) - 2 * density(y, s) + density(y - h, s)) / h**2
+    np.testing.assert_allclose(grown, s * curvature, atol=1e-5)
+    np.testing.assert_allclose(grown, -(flow(y + h) - flow(y - h)) / (2 * h), atol=1e-5)
+
+
+def test_the_penalty_is_cheated_unless_the_weights_are_tied(lesson):
+    value = {name: row["value"] for name, row in lesson["lesson"].rows.items()}
+    assert 20 < value["code.plain"] / value["code.price_1"] < 100
+    assert 3 < value["whole.plain"] / value["whole.price_1"] < 10
+    assert min(value["code.plain"] / value["code.tied_1"], value["whole.plain"] / value["whole.tied_1"]) > 15
+    assert value["mse.tied_1"] > value["mse.price_1"]
+
+
 def test_quantiles_have_the_moments_of_the_mixture(lesson):
     mean = lesson["WEIGHTS"] @ lesson["MEANS"]
     variance = lesson["WEIGHTS"] @ (lesson["VARIANCES"] + (lesson["MEANS"] - mean) ** 2)
