@@ -27,8 +27,8 @@ def check_kl(kl):
 def check_sampler(sampler):
     """Whether a function draws from N(mean, exp(log_variance)), and with the noise that it is given.
 
-    sampler: a function of three arrays (N, J), sampler(mean, log_variance, noise).  The right one returns an array (N, J), and its noise is
-    standard normal: log_variance is the logarithm of the variance, not of the standard deviation.
+    sampler: a function of three arrays (N, J), sampler(mean, log_variance, noise).  The right one returns an array (N, J), the mean plus
+    the noise times the standard deviation: log_variance is the logarithm of the variance, not of the standard deviation.
 
     The named bug: exp(log_variance) for the standard deviation.  Break it, and those that are not named.
 

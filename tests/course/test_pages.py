@@ -117,8 +117,104 @@ def test_numbers_stand_with_bands_and_predictions(shelf, tmp_path):
     words = " ".join(found.by_id["numbers"].split())
     assert re.search(r"test\.total ◆ effect ?4 ?4 ?\+0 ?units ?3\.9 to 4\.1 ?✓ inside", words)
     assert re.search(r"test\.seed ?0 ?−0\.5 to 2 ?✓ inside", words)
-    assert "1 more number that must stay inside stated limits for every seed: all do" in words
-    assert re.search(r"check\.two ?2 ?✓ holds", words)
+    assert re.search(r"check\.two ?2 ?exactly 2 ?✓ holds", words)
+    assert "tinyae lesson 3 --control" in words
+
+
+def claim(value, **limits):
+    return {"value": value, "unit": "", "kind": "claim", "effect": False, "inside": True} | limits
+
+
+def test_limits_are_told_in_words():
+    told = {
+        "at most 1e−08": {"at_most": 1e-8},
+        "at least −2": {"at_least": -2},
+        "0.5 to 2": {"at_least": 0.5, "at_most": 2},
+        "exactly 3": {"at_least": 3, "at_most": 3},
+        "−2.00001 to −1.99999": {"at_least": -2.00001, "at_most": -1.99999},
+        "−0.5 to 2": {"low": -0.5, "high": 2},
+        "": {},
+    }
+    assert [page.limits_of(limits) for limits in told.values()] == list(told)
+
+
+def test_gradients_are_told_in_one_line():
+    ways = "engine", "differences", "complex"
+    rows = {f"gradients.loss_{name}_{way}": claim(1e-13, at_most=1e-8) for name in ("w_1", "b") for way in ways}
+    rows["gradients.loss_b_complex"] |= {"value": 3e-12}
+    found = page.gradients_of(rows)
+    assert (found["count"], found["worst"], found["limit"], found["holds"]) == (2, "3e−12", "1e−08", True)
+    assert found["ways"] == "the engine, finite differences and a complex step"
+    assert len(found["rows"]) == 6
+    rows["gradients.loss_b_complex"]["inside"] = False
+    assert page.gradients_of({name: row for name, row in rows.items() if "differences" not in name})["ways"] == "the engine and a complex step"
+    assert page.gradients_of(rows)["holds"] is False
+    assert page.gradients_of({}) is None
+
+
+def test_many_claims_are_folded_but_not_those_of_the_effect(shelf, tmp_path):
+    lines = "".join(f'lesson.claim("many.n{n}", {n}, "", at_most=99, effect={n == 3} and not lesson.control)\n' for n in range(11))
+    lines += 'lesson.gradients("sum", lambda x: (x * x).sum(), {"x": X}, {"x": 2 * X})\nlesson.claim('
+    begin = "import numpy as np\n\nlesson, X = course.begin(3), np.arange(3.0)"
+    small_lesson.put(shelf, small_lesson.LESSON.replace("lesson.claim(", lines).replace("lesson = course.begin(3)", begin))
+    text, found = made(tmp_path)
+    words = " ".join(found.by_id["numbers"].split())
+    assert "11 more numbers stay inside stated limits" in words
+    assert "A gradient by hand agrees with the engine, finite differences and a complex step: largest relative error" in words
+    closed = "".join(re.findall("<details>.*?</details>", text, re.DOTALL))
+    assert "n4<" in closed
+    assert "n3 <" not in closed
+    assert "n3 <" in text
+
+
+def test_the_settings_stand_with_the_code_though_they_come_before_its_heading(shelf, tmp_path):
+    text, _ = made(tmp_path)
+    places = [text.index(part) for part in ('<section id="derivation"', '<section id="code"', "Settings.", "Step 1, and a word")]
+    assert places == sorted(places)
+
+
+def test_prose_stands_beside_code_of_about_its_height(shelf, tmp_path):
+    text, _ = made(tmp_path)
+    assert text.count('class="row beside"') == 1
+    assert text.index('class="row beside"') > text.index('<section id="check"')
+    row = {"prose": "a", "lines": 5, "code": [{"text": "x = 1\n" * 9, "output": ""}]}
+    assert page.stands_beside(row)
+    assert not page.stands_beside(row | {"lines": 2})
+    assert not page.stands_beside(row | {"code": []})
+    assert not page.stands_beside(row | {"code": [{"text": "x = 1\n" * 60, "output": ""}]})
+    assert not page.stands_beside(row | {"code": [{"text": "x = 1\n" * 4 + f"{'y' * 99}\n" * 3, "output": ""}]})
+
+
+def test_files_of_the_run_that_the_prose_names_are_links(shelf, tmp_path):
+    text, _ = made(tmp_path)
+    assert '<a href="#line.png"><code>line.png</code></a>' in text
+    assert 'id="line.png"' in text
+    assert "<code>microscope.html</code>" in text, "this lesson made none"
+    assert 'href="microscope.html"' not in text
+    (shelf / "03_small.py").write_text(
+        small_lesson.LESSON.replace(
+            "lesson.finish(",
+            "import tinyae as ta\n\nlesson.microscope(ta.microscope.trace(ta.ops.square, ta.Tensor(2.0, requires_grad=True)))\nlesson.finish(",
+        )
+    )
+    _, found = made(tmp_path, "again")
+    assert [a["href"] for a in found.all("a") if "microscope" in a["href"]] == ["microscope.html"] * 2
+    assert (tmp_path / "again" / "microscope.html").exists()
+    assert main(["course", "--html", str(tmp_path / "pages")]) == 0
+    found = Page((tmp_path / "pages" / "03_small.html").read_text(encoding="utf-8"))
+    (address,) = {a["href"] for a in found.all("a") if "microscope" in a["href"]}
+    assert (tmp_path / "pages" / address).exists()
+
+
+def test_the_picture_is_letters_then_prose_then_a_drawing_with_its_letters_slanted(shelf, tmp_path):
+    (shelf / "course.toml").write_text(COURSE)
+    text, _ = made(tmp_path)
+    picture = text[text.index('<section id="picture"') : text.index('<section id="derivation"')]
+    places = [
+        picture.index(part) for part in ('<pre class="drawing', 'class="row drawn"', "Numbers flow", "<svg", "<figcaption>", "E<sub><i>q</i></sub>")
+    ]
+    assert places == sorted(places)
+    assert "*" not in picture[picture.index("<figcaption>") :].partition("<annotation")[0]
 
 
 def test_exercises_have_their_commands_and_the_parts_their_order(shelf, tmp_path):
@@ -221,8 +317,34 @@ def test_a_minus_that_begins_something_is_that_of_a_number():
 
 
 def test_a_comma_stays_with_its_formula():
-    assert '<span class="kept"><math' in prose.inline("so $a$, and", "here")
+    assert '<span class="kept"><span class="term"><math' in prose.inline("so $a$, and", "here")
+    assert re.search("</math></span>ELBO</span> and", prose.inline("so $-$ELBO and", "here"))
     assert "kept" not in prose.inline("so $a$ and", "here")
+
+
+def shown(html):
+    return [re.sub("<annotation.*?</annotation>|<[^>]*>", "", piece) for piece in re.split('<span class="(?:equation|words)">', html)[1:]]
+
+
+@pytest.mark.parametrize(
+    ("latex", "equations"),
+    [
+        (r"\frac{1}{N} \sum_n |x_n - Q x_n|^2 = \sum_i a_i - \sum_i a_i w_i, \qquad w_i = |Q^T u_i|^2", ["1N∑n|xn−Qxn|2=∑iai−∑iaiwi,", "wi=|QTui|2"]),
+        (r"g_B = \frac{2}{N} \sum_n r_n z_n^T, \; g_A = \frac{2}{N} \sum_n B^T r_n x_n^T", ["gB=2N∑nrnznT,", "gA=2N∑nBTrnxnT"]),
+        (r"f(a, \; b, \; c) = \log p(x), \; \log q(x), \; \log r(x)", ["f(a,b,c)=logp(x),logq(x),logr(x)"]),
+        (r"\mathrm{KL} = \tfrac{1}{2}(m^2 + e^l - l - 1), \quad \text{and the sum of all}", ["KL=12(m2+el−l−1),", "and the sum of all"]),
+        (r"a = b, \quad c = d", ["a=b,c=d"]),
+    ],
+)
+def test_a_line_ends_between_equations_and_not_inside_of_one(latex, equations):
+    html = formulas.to_html(latex, True, "here")
+    assert shown(html) == equations
+    assert html.count("<annotation") == 1
+    assert html.count('class="words"') == ("and the sum of all" in equations)
+
+
+def test_a_formula_of_words_alone_is_text():
+    assert formulas.to_html(r"\text{a word}", False, "here") == "<span>a word</span>"
 
 
 def test_the_colours_are_those_of_the_microscope():
@@ -303,6 +425,31 @@ def test_lessons_that_are_no_python_or_have_a_bad_formula_fail_alone(shelf, caps
     assert "FAILED: SyntaxError: invalid syntax" in told
     assert "FAILED: lesson 5, line 6: this formula does not convert." in told
     assert (shelf.parent / "pages" / "03_small.html").exists()
+
+
+def test_what_a_lesson_warns_of_stands_below_it_once(shelf, capsys):
+    warn = 'import sys\n\nfor _ in range(3):\n    print("warning: it is thin", file=sys.stderr)\nprint("once", file=sys.stderr)\n'
+    small_lesson.put(shelf, small_lesson.LESSON.replace("lesson.finish(", f"{warn}lesson.finish("))
+    assert main(["course", "--html", "pages"]) == 0
+    told = capsys.readouterr()
+    assert told.err == ""
+    assert [line.strip() for line in told.out.splitlines()][1:3] == ["warning: it is thin (3 times)", "once"]
+
+
+def test_after_ctrl_c_the_index_of_what_is_there_is_written(shelf, capsys):
+    stop = "import os, signal\nfrom tinyae.training.interrupt import graceful_interrupt\nwith graceful_interrupt():  # as in a training\n"
+    stop += "    os.kill(os.getpid(), signal.SIGINT)\n    signal.sigtimedwait([], 0)\ntotal = add"
+    stop = small_lesson.LESSON.replace("(3)", "(4)").replace("Lesson 3", "Lesson 4").replace("total = add", stop)
+    small_lesson.put(shelf, stop, "04_stopped.py")
+    small_lesson.put(shelf, small_lesson.LESSON.replace("(3)", "(7)").replace("Lesson 3", "Lesson 7"), "07_last.py")
+    assert main(["course", "--html", "pages"]) == 130
+    pages = shelf.parent / "pages"
+    assert sorted(path.name for path in pages.glob("*.html")) == ["03_small.html", "index.html"]
+    assert "04_stopped.html" not in (pages / "03_small.html").read_text()
+    assert (pages / "index.html").read_text().count("not run") == 2
+    assert "interrupted" in capsys.readouterr().err
+    small_lesson.put(shelf, small_lesson.LESSON.replace("(3)", "(4)").replace("Lesson 3", "Lesson 4"), "04_stopped.py")
+    assert main(["course", "--html", "pages"]) == 0, "and a second build goes on in the same folder"
 
 
 def test_some_lessons_are_made_and_neighbours_that_are_there_are_linked(shelf, capsys):

@@ -12,7 +12,7 @@ import small_lesson
 from PIL import Image
 
 from tinyae import course
-from tinyae.course import build, library, script
+from tinyae.course import build, formulas, library, script
 
 sys.path.append(str(Path(__file__).parent.parent / "microscope"))
 import browser as chromium
@@ -239,13 +239,54 @@ def test_the_page_fits_and_is_readable(opened, name, width, scheme):
 
 
 def test_two_columns_become_one_below_900_pixels_in_reading_order(opened):
-    boxes = "[...document.querySelectorAll('#code .row > *')].slice(0, 2).map(e => e.getBoundingClientRect()).map(r => [r.left, r.top])"
+    boxes = "[...document.querySelectorAll('#check .row > *')].slice(0, 2).map(e => e.getBoundingClientRect()).map(r => [r.left, r.top])"
     (left, top), (right, beside) = opened(width=1280).run(boxes)
     assert right > left + 300
     assert beside == top
     (left, top), (right, below) = opened(width=899).run(boxes)
     assert right == left
     assert below > top
+
+
+LINES = """[...document.querySelector('.prose').querySelectorAll('.equation')]
+    .map(e => [...e.querySelectorAll('.term')].map(t => t.getBoundingClientRect()))
+    .map(terms => terms.filter((t, i) => i && t.left < terms[i - 1].left).length + 1)"""
+THREE = r"V_m = s^2 (r^4 + 14 r^2 + 15) - \frac{1}{2}, \quad V_l = s^2 (8 r^2 + 6), \quad f(x) = a_1 + a_2 x + a_3 x^2 + a_4 x^3 + a_5 x^4 + a_6 x^5"
+
+
+def test_an_equation_is_broken_only_where_it_alone_is_too_wide(opened):
+    for width, lines in ((1280, [1, 1, 1]), (400, [1, 1, 2])):
+        shown = opened(width=width)
+        shown.run(f"document.querySelector('.prose').innerHTML = {formulas.to_html(THREE, True, 'here')!r}; 0")
+        assert shown.run(LINES) == lines
+        tops = shown.run("[...document.querySelector('.prose').querySelectorAll('.equation')].map(e => e.getBoundingClientRect().top)")
+        assert tops[2] > tops[0] + 20
+        assert (tops[1] > tops[0] + 20) == (width == 400)
+
+
+def test_lines_of_prose_are_as_far_apart_with_formulas_as_without(opened):
+    shown = opened(LONG)
+    heights = (
+        "(() => { const item = document.querySelector('#derivation li'), one = item.cloneNode(true); one.textContent = 'x'; item.after(one);"
+        "const found = [item, one].map(e => e.getBoundingClientRect().height); one.remove(); return found; })()"
+    )
+    item, line = shown.run(heights)
+    assert abs(item - round(item / line) * line) <= 3
+
+
+def test_a_picture_in_letters_is_as_large_as_code_and_prose_has_the_measure_of_a_book(opened):
+    shown = opened(LONG)
+    size = "[...document.querySelectorAll('#picture pre.drawing, #code .cell pre')].slice(0, 2).map(e => parseFloat(getComputedStyle(e).fontSize))"
+    drawn, code = shown.run(size)
+    assert drawn >= code
+    widths = shown.run("[...document.querySelectorAll('#derivation .prose > *')].map(e => e.getBoundingClientRect().width / 16)")
+    assert all(40 < width <= 50 for width in widths)
+
+
+def test_maps_have_their_own_size_where_there_is_room(opened):
+    size = "[...document.querySelectorAll('.map svg')].map(e => [e.getBoundingClientRect().width, e.viewBox.baseVal.width])"
+    assert all(abs(width - own) < 1 for width, own in opened(INDEX, width=1280).run(size))
+    assert all(width <= 400 for width, _ in opened(INDEX, width=400).run(size))
 
 
 @pytest.mark.skipif("TINYAE_AXE" not in os.environ, reason="needs axe-core: npm install axe-core, and TINYAE_AXE=.../axe.min.js")

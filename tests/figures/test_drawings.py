@@ -94,6 +94,38 @@ def test_a_drawing_says_what_it_shows(name):
     assert all(said.endswith((".", "?")) for said in (description, drawings.caption(name)))
 
 
+def letters(markup):
+    """The slanted letters of a text, one by one: `*x W*` has x and W."""
+    return {letter for found in re.findall(r"\*([^*]+)\*", markup) for letter in re.findall(r"[^\W\d_]\u0302?", found)}
+
+
+def of_tex(latex):
+    """The letters of a formula: not those of its words, commands and indices."""
+    words = re.sub(r"\\(text|mathrm)\{[^}]*\}", " ", latex)
+    return set(re.findall(r"[A-Za-zβλ]", re.sub(r"_\{?\w\}?", "", re.sub(r"\\(?!mathbb)[a-zA-Z]+", " ", words.replace(r"\mathbb{E}", "E")))))
+
+
+@pytest.mark.parametrize("number", sorted(COURSE["lesson"]))
+def test_the_caption_of_a_lessons_drawing_says_what_its_letters_are(number):
+    drawing = drawings.drawing(COURSE["lesson"][number]["drawing"])
+    shown = " ".join(
+        [thing.text for thing in drawing.things.values() if thing.shape != "cells"] + [arrow.partition("|")[2] for arrow in drawing.arrows]
+    )
+    told = letters(drawing.caption) | set(re.findall(r"\b[E]\b", drawing.caption.replace("_", " ")))
+    defined_by_itself = {"backprop": {"a", "t"}}.get(COURSE["lesson"][number]["drawing"], set())  # what an equation of the drawing defines
+    assert letters(shown) - told - defined_by_itself <= {"i", "n"}, "indices"
+    assert of_tex(drawing.objective) - told <= {"d", "e", "a", "T"}, "signs of calculus, and the logits"
+    assert not letters(shown) & set("μσ"), "lessons write mean, log-variance and deviation"
+
+
+def test_captions_become_html_with_slanted_letters_and_indices():
+    html = drawings.caption_html("beta_vae")
+    assert "<i>β</i> = 1" in html
+    assert "E<sub><i>q</i></sub>" in html
+    assert "*" not in html
+    assert drawings.caption_html("family") == drawings.caption("family")
+
+
 def test_ids_of_two_drawings_on_a_page_differ():
     ids = [element.get("id") for name in ALL for element in ET.fromstring(canvas(name).svg()).iter() if element.get("id")]
     assert len(ids) == len(set(ids)) == 2 * len(ALL)

@@ -72,10 +72,11 @@ def test_the_prediction_of_step_7_is_exact_where_f_is_a_parabola_far_from_zero(l
     variance = 1 / (1 + weight**2 / 0.5)
     model.encoder[-1].weight.assign(np.zeros((2, 1)))
     model.encoder[-1].bias.assign(np.array([0.0, np.log(variance)]))
-    (found,) = lesson["predicted_ratio"](model, x)
+    path, score = lesson["predicted"](model, x)
     mean_of_f = 0.5 * np.log(2 * np.pi * 0.5) + weight**2 * variance / 2 / 0.5
     slope_variance = (weight**2 / 0.5) ** 2 * variance
-    assert found == pytest.approx(mean_of_f**2 / variance / slope_variance, rel=1e-10)
+    assert path == pytest.approx(slope_variance, rel=1e-10)
+    assert score == pytest.approx(mean_of_f**2 / variance, rel=1e-10)
 
 
 @pytest.mark.parametrize(
@@ -85,9 +86,12 @@ def test_the_prediction_of_step_7_is_exact_where_f_is_a_parabola_far_from_zero(l
         ("value * (noise**2 - 1) / 2", "value * noise**2 / 2", "gradients.log_q_log_variance"),
         ("slope * noise * np.exp(log_variance / 2) / 2", "slope * noise * np.exp(log_variance / 2)", "gradients.path_log_variance"),
         ("r**4 + 14 * r**2 + 15) + added", "r**4 + 8 * r**2 + 15) + added", "toy.score_variances"),
-        ("others * (r**2 + 1) ** 2", "(r**2 + 1) ** 2", "toy.score_variances"),
+        ("+ (latents - 1) * (r**2 + 1) ** 2", "+ (r**2 + 1) ** 2", "toy.score_variances"),
         ("s**2 * (r**2 + 3 + (J - 1) * (r**2 + 1))", "s**2 * (r**2 + 3)", "toy.score_variances"),
         ("return 4 * s**2,", "return 2 * s**2,", "toy.pathwise_variances"),
+        ("z = q.rsample(noise).detach()", "z = q.rsample(noise)", "surrogate.gradient"),
+        ("* q.log_prob(z) + ops", "* -q.log_prob(z) + ops", "surrogate.gradient"),
+        ("+ ops.kl_standard_normal(q.mean", "- ops.kl_standard_normal(q.mean", "surrogate.gradient"),
         ("of = np.square(away).sum(axis=1), 2 * away[:, 0]", "of = np.square(away).sum(axis=1), away[:, 0]", "toy.means"),
     ],
 )
@@ -103,3 +107,5 @@ def test_what_the_lesson_says_of_its_own_numbers(lesson):
     assert rows["vae.ratio_baseline"] < rows["latents8.ratio_baseline"]
     assert 1 / 4 < rows["vae.ratio"] / rows["latents8.ratio"] < 4
     assert rows["start.ratio"] > 5 * rows["vae.ratio"]
+    assert rows["latents8.path"] > rows["latents8.score"]
+    assert 0.9 < rows["train.score_costs"] < 3

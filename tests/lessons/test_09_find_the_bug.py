@@ -128,6 +128,24 @@ def test_the_tree_reads_symptoms_and_not_names(lesson):
     assert sorted(lesson["letters"].values()) == sorted(NAMES)
 
 
+def test_a_bug_that_the_tree_does_not_know_has_no_name(lesson):
+    """A KL of half its weight: its report is too low by half the KL."""
+    case = lesson["cases"]["latent_mean"]
+    assert lesson["name_of"](case | {"own": case["true"] - case["kl"] / 2}) == "none of these"
+
+
+def test_a_double_sigmoid_without_a_useful_z_costs_what_is_predicted(lesson):
+    """The best constant logit of each pixel, found by search, on the images whose frequencies it was found for."""
+    x = lesson["x_train"]
+    wrong_logit = 1 / (1 + np.exp(-np.linspace(-40, 40, 8001)))
+    on, off, frequency = np.logaddexp(0, -wrong_logit), np.logaddexp(0, wrong_logit), x.mean(axis=0)
+    searched = (frequency[:, None] * on + (1 - frequency[:, None]) * off).min(axis=1).sum()
+    p = np.clip(frequency, lesson["least"], lesson["most"])
+    assert searched == pytest.approx(-(frequency * np.log(p) + (1 - frequency) * np.log(1 - p)).sum(), rel=1e-6)
+    row = lesson["lesson"].rows["double_sigmoid.own"]
+    assert row["value"] == pytest.approx(row["predicted"], abs=0.3)
+
+
 def test_what_the_lesson_says_of_its_own_numbers(lesson):
     rows = {name: row["value"] for name, row in lesson["lesson"].rows.items()}
     assert rows["double_sigmoid.true"] > 2 * rows["right.true"]
@@ -136,3 +154,5 @@ def test_what_the_lesson_says_of_its_own_numbers(lesson):
     assert rows["pixel_mean.own"] == pytest.approx(rows["pixel_mean.true"] / 64, rel=1e-2)
     assert abs(rows["right.moment"] - 1) < 0.12
     assert abs(rows["deviation.moment"] - 0.5) < 0.17
+    assert lesson["cases"]["latent_mean"]["m2+v"] > 1.3
+    assert lesson["cases"]["right"]["nearest"] < 8

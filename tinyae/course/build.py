@@ -1,9 +1,12 @@
 """The whole course as a folder of pages: every lesson is run, its page written, and an index with paths, guide, maps and search."""
 
+import contextlib
+import io
 import json
 import re
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,17 +28,19 @@ MARK = '<meta name="generator" content="tinyae course">'
 
 
 class Run(NamedTuple):
-    """A lesson that was run: its entry, the folder of its results, and what its cells printed and drew."""
+    """A lesson that was run: its entry, the folder of its results, what its cells printed and drew, and the text of its warnings."""
 
     entry: library.Entry
     folder: Path
     outputs: dict
+    warnings: str = ""
 
 
 def build_course(folder, fast=False, numbers=None, say=print):
     """Run lessons (numbers: these; None: all) and write folder/index.html, folder/NN_name.html and folder/microscope/NN_name.html.
 
-    Returns the lessons that failed, a dict of number and reason; the other pages are there all the same.  Raises ArgumentError for a lesson that is
+    Returns the lessons that failed, a dict of number and reason; the other pages are there all the same.  After Ctrl-C the index of the pages that
+    are there is written, and KeyboardInterrupt raised.  Raises ArgumentError for a lesson that is
     not there, RunError for a folder with files that are none of a course.
     """
     folder = Path(folder)
@@ -43,23 +48,31 @@ def build_course(folder, fast=False, numbers=None, say=print):
     prepare(folder)
     runs, failed = [], {}
     with tempfile.TemporaryDirectory() as results:
+        interrupted = None
         for count, entry in enumerate(entries, 1):
             say(f"{count:>3}/{len(entries)}  lesson {entry.number:>2}  {entry.title} ...")
             begun = time.perf_counter()
             try:
                 runs.append(run(entry, Path(results) / entry.path.stem, fast))
                 write_pages(folder, runs[-1], {entry.path.stem for entry in entries} - {library.entry(n).path.stem for n in failed})
+                for line in warnings_of(runs[-1]):
+                    say(f"         {line}")
                 say(f"         {time.perf_counter() - begun:.0f} s, {folder / page_of(entry)}")
+            except KeyboardInterrupt as error:
+                interrupted = error
+                break
             except Exception as error:
                 failed[entry.number] = one_line(error) if isinstance(error, TinyaeError) else f"{type(error).__name__}: {error}"
                 (folder / page_of(entry)).unlink(missing_ok=True)  # what an earlier run left would not be true any more
                 (folder / "microscope" / page_of(entry)).unlink(missing_ok=True)
                 say(f"         FAILED: {failed[entry.number]}")
-        for done in runs if failed else ():  # whose neighbours are not there after all
+        for done in runs if failed or interrupted else ():  # whose neighbours are not there after all
             if done.entry.number not in failed:
                 write_pages(folder, done, set())
     write_atomic(folder / "index.html", index_page(folder, fast, failed))
     say(f"course: {folder / 'index.html'}")
+    if interrupted:
+        raise interrupted
     return failed
 
 
@@ -89,9 +102,16 @@ def is_ours(path, folder):
 def run(entry, folder, fast):
     """Run a lesson without showing what it prints."""
     sections(entry)  # a formula that does not convert is told before the work
-    watch = Watch(echo=False)
-    run_lesson(entry.number, fast=fast, out=folder, watch=watch)
-    return Run(entry, folder, watch.outputs)
+    watch, told = Watch(echo=False), io.StringIO()
+    with contextlib.redirect_stderr(told):
+        run_lesson(entry.number, fast=fast, out=folder, watch=watch)
+    return Run(entry, folder, watch.outputs, told.getvalue())
+
+
+def warnings_of(done):
+    """What a lesson wrote beside its results, each line once, with how often it came where that is more than once."""
+    counts = Counter(line.rstrip() for line in done.warnings.splitlines() if line.strip())
+    return [line + f" ({count} times)" * (count > 1) for line, count in counts.items()]
 
 
 def write_pages(folder, done, coming):

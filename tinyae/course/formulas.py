@@ -1,5 +1,6 @@
 """The formulas of a lesson: TeX as MathML that may be broken over lines, with its source kept; what does not convert is an error."""
 
+import itertools
 from xml.etree import ElementTree
 
 from tinyae.errors import ArgumentError
@@ -13,22 +14,34 @@ LONG = {False: 22, True: 26}  # characters of a formula that is not broken: in a
 WIDE = 1.0  # em: a space that separates two formulas
 PARTS = {"mfrac": 2, "msub": 2, "msup": 2, "mover": 2, "munder": 2, "mroot": 2, "msubsup": 3, "munderover": 3}
 STYLES = {"bold": "font-weight: bold", "bold-italic": "font-weight: bold", "italic": "font-style: italic", "monospace": "font-family: monospace"}
+GAP = "\N{EM SPACE}"  # between formulas in a line of text
 OVERLINE = "\N{HORIZONTAL BAR}"  # what the converter puts above an \\overline
 
 
 def to_html(latex, display, where):
     """A formula as HTML: MathML elements with possible line ends between them, the TeX source as the annotation of the first.
 
+    Of several equations on a line of their own each keeps together, and is broken only where it alone is too wide.
     where: what an error names.  Raises ArgumentError where something does not convert.
     """
     tree = _tree(latex, display, where)
-    groups = _groups(tree[0]) if len("".join(tree.itertext())) > LONG[display] else [list(tree[0])]
-    pieces = [_piece(group, display, first=i == 0) for i, group in enumerate(groups)]
-    _annotate(pieces[0], latex)
-    written = [ElementTree.tostring(piece, encoding="unicode") for piece in pieces]
+    fits = len("".join(tree.itertext())) <= LONG[display]
+    equations = [list(tree[0])] if fits else _equations(tree[0])
+    pieces = [_pieces(equation, display) for equation in equations]
+    first = next((piece for piece in itertools.chain(*pieces) if piece.tag == "math"), None)
+    if first is not None:  # it is more than words
+        _annotate(first, latex)
+    lines = ["<wbr>".join(map(_term, found)) for found in pieces]
     if not display:
-        return "<wbr>".join(written)
-    return '<span class="formula">' + "<wbr>".join(f'<span class="term">{piece}</span>' for piece in written) + "</span>"
+        return f"{GAP}<wbr>".join(lines)
+    kinds = ("equation" if any(piece.tag == "math" for piece in found) else "words" for found in pieces)
+    return '<span class="formula">' + "<wbr>".join(f'<span class="{kind}">{line}</span>' for kind, line in zip(kinds, lines, strict=True)) + "</span>"
+
+
+def _term(piece):
+    """A piece as HTML.  MathML stands in a box of its own: by itself some browsers give its line more room than it takes."""
+    written = ElementTree.tostring(piece, encoding="unicode")
+    return f'<span class="term">{written}</span>' if piece.tag == "math" else written
 
 
 def to_text(latex, where):
@@ -150,10 +163,35 @@ def _is_raised(part):
     return part.tag in PARTS and part.tag not in ("mfrac", "mroot")
 
 
-def _groups(row):
-    """The parts of a row in groups between which a line may end: before a relation or a sign outside all parentheses, after a wide space."""
+def _equations(row):
+    """The parts of a row as equations: lists of parts that a wide space separates, or a comma with any space where both sides have a relation."""
+    found, depth = [[]], 0
+    for i, part in enumerate(row):
+        sign = _sign_of(part)
+        depth = max(depth + (sign in OPENING) - (sign in CLOSING), 0)
+        comma = part.tag == "mspace" and found[-1] and found[-1][-1].text == "," and _has_relation(found[-1]) and _has_relation(row[i:])
+        if depth == 0 and part.tag == "mspace" and (comma or not _is_thin(part)):
+            found.append([])
+        else:
+            found[-1].append(part)
+    return [parts for parts in found if parts]
+
+
+def _has_relation(parts):
+    return any(_sign_of(part) in RELATIONS for part in parts)
+
+
+def _pieces(parts, display):
+    """An equation as elements between which a line may end: in groups where it is long, in one where it is not."""
+    long = sum(len("".join(part.itertext())) for part in parts) > LONG[display]
+    groups = _groups(parts) if long else [parts]
+    return [_piece(group, display, first=i == 0) for i, group in enumerate(groups)]
+
+
+def _groups(parts):
+    """The parts of an equation in groups between which a line may end: before a relation or a sign outside all parentheses."""
     groups, depth, inside = [[]], 0, False
-    for part in row:
+    for part in parts:
         sign, before = _sign_of(part), _sign_of(groups[-1][-1]) if groups[-1] else None
         depth = max(depth - (sign in CLOSING), 0)
         breaks = depth == 0 and not inside and part.tag == "mo" and (sign in RELATIONS or sign in SIGNS)
@@ -162,14 +200,12 @@ def _groups(row):
         groups[-1].append(part)
         depth += sign in OPENING
         inside ^= depth == 0 and sign in BARS
-        if depth == 0 and part.tag == "mspace" and not _is_thin(part):
-            groups.append([])
     return [group for group in groups if group]
 
 
 def _piece(parts, display, first):
-    """A group of parts as a MathML element of its own."""
-    if not first and [part.tag for part in parts] == ["mtext"]:  # a line may end between words
+    """A group of parts as an element of its own: MathML, or a span of words alone."""
+    if [part.tag for part in parts] == ["mtext"]:  # a line may end between words
         span = ElementTree.Element("span")
         span.text = parts[0].text.replace("\N{NO-BREAK SPACE}", " ")
         return span

@@ -1,6 +1,7 @@
 """The page of a lesson: prose and formulas beside the exact code, with what each cell printed and drew; one file that needs nothing else."""
 
 import base64
+import itertools
 import json
 import re
 import struct
@@ -19,8 +20,12 @@ from tinyae.microscope.templates import template
 from tinyae.training.files import write_atomic
 
 HERE = Path(__file__).parent
-SHORT = 600  # characters of prose that stay in sight beside long code
+BEFORE = {"picture": "code", "derivation": "code"}  # where code under these headings is shown
+LINE, COLUMNS = 62, 80  # characters in a line of prose beside code, and of code beside prose
+SHARE = 0.5  # of the height of code that prose must have to stand beside it
 NUMBERS = "what-surprised-us"  # the section before which the numbers stand
+GRADIENTS, MANY = "gradients.", 10  # claims that are told in one line; how many others are shown at once
+WAYS = {"engine": "the engine", "differences": "finite differences", "complex": "a complex step"}
 COMMANDS = (
     ("write the file to fill in", "tinyae exercise {n} --start"),
     ("check it", "tinyae exercise {n}"),
@@ -51,18 +56,23 @@ def neighbours(entry, folder):
 def render(entry, folder, outputs, links):
     """The page as text: the same run gives the same text.  Raises ArgumentError for a formula that does not convert."""
     metrics = json.loads((Path(folder) / "metrics.json").read_text(encoding="utf-8"))
-    numbers = [row_of(name, row) for name, row in metrics["numbers"].items()]
+    rows = metrics["numbers"]
+    numbers = [row_of(name, row) for name, row in rows.items() if not name.startswith(GRADIENTS)]
+    claims = [row for row in numbers if row["kind"] == "claim" and not row["predicted"]]
+    folded = [row for row in claims if not row["effect"]] if len(claims) > MANY else []
     return template(HERE / "lesson.html.j2").render(
         **look(),
         entry=entry,
         title=f"Lesson {entry.number}: {entry.title}",
         links=links,
-        sections=sections(entry, Path(folder), outputs, metrics["figures"]),
+        sections=linked(sections(entry, Path(folder), outputs, metrics["figures"]), links.microscope, metrics["figures"]),
         form=form_of(metrics),
         control=metrics["control"],
         predicted=[row for row in numbers if row["predicted"]],
         numbers=[row for row in numbers if row["kind"] == "number" and not row["predicted"]],
-        claims=[row for row in numbers if row["kind"] == "claim" and not row["predicted"]],
+        claims=[row for row in claims if row not in folded],
+        folded=folded,
+        gradients=gradients_of({name: row for name, row in rows.items() if name.startswith(GRADIENTS)}),
         numbers_before=NUMBERS,
         versions=metrics["versions"],
     )
@@ -77,22 +87,63 @@ def look():
 
 
 def sections(entry, folder, outputs, alts):
-    """The parts of the lesson in order: dicts of id, title, rows, and what stands beside the prose; a row is prose, code, and figures below."""
-    found, lesson = [section_of("top", None)], f"lesson {entry.number}"
+    """The parts of the lesson in order: dicts of id, title, rows, and what stands beside the prose; a row is what `row_of_prose` says.
+
+    The settings, which the script needs before its section of code, are shown in that section.
+    """
+    found, lesson, waiting = [section_of("top", None)], f"lesson {entry.number}", []
     for number, cell in enumerate(read(entry.path).cells):
         if cell.kind == "code":
-            rows = found[-1]["rows"]
-            if not rows or rows[-1]["figures"]:
-                rows.append({"prose": "", "short": False, "code": [], "figures": []})
             output = outputs.get(number)
-            rows[-1]["code"].append(code_of(cell, number, output))
-            rows[-1]["figures"] += [figure_of(folder / name, alts[name]) for name in (output.figures if output else ())]
+            code = code_of(cell, number, output), [figure_of(folder / name, alts[name]) for name in (output.figures if output else ())]
+            if found[-1]["id"] in BEFORE:
+                waiting.append(code)
+            else:
+                add_code(found[-1]["rows"], *code)
             continue
         for part in parts(cell, lesson):
             if part.title is not None:
                 found.append(section_of(slug(part.title), inline(part.title, lesson)))
-            found[-1]["rows"].append({"prose": part.html, "short": len(part.text) < SHORT, "code": [], "figures": []})
+            if BEFORE.get(found[-1]["id"]) is None:
+                while waiting:
+                    add_code(found[-1]["rows"], *waiting.pop(0))
+            found[-1]["rows"].append(row_of_prose(part))
+    for section in found:
+        for row in section["rows"]:
+            row["beside"] = stands_beside(row)
     return [section | beside(section["id"], entry) for section in found]
+
+
+def linked(found, microscope, figures):
+    """The sections, with links where the prose names a file of the run: `microscope.html`, `gap.png`."""
+    places = {name: f"#{name}" for name in figures} | ({"microscope.html": microscope} if microscope else {})
+    for row in itertools.chain(*(section["rows"] for section in found)):
+        for name, place in places.items():
+            row["prose"] = Markup(str(row["prose"]).replace(f"<code>{name}</code>", f'<a href="{escape(place)}"><code>{name}</code></a>'))
+    return found
+
+
+def row_of_prose(part=None):
+    """A row: a drawing in letters, prose, code, and figures below; beside: whether the first piece of code stands beside the prose."""
+    empty = {"letters": "", "prose": "", "lines": 0, "code": [], "figures": [], "beside": False}
+    return empty | ({"letters": part.letters, "prose": part.html, "lines": len(part.text) / LINE} if part else {})
+
+
+def add_code(rows, code, figures):
+    """Add a cell to the last row, or to a new one after figures."""
+    if not rows or rows[-1]["figures"]:
+        rows.append(row_of_prose())
+    rows[-1]["code"].append(code)
+    rows[-1]["figures"] += figures
+
+
+def stands_beside(row):
+    """Whether prose and its first piece of code are of about one height, and few lines of the code would be broken there."""
+    if not (row["prose"] and row["code"]):
+        return False
+    widths = [len(line) for line in row["code"][0]["text"].split("\n")]
+    height = sum(1 + width // COLUMNS for width in widths) + row["code"][0]["output"].count("\n") + 3
+    return 1.4 * row["lines"] >= SHARE * height and sum(width > COLUMNS for width in widths) <= len(widths) / 4
 
 
 def section_of(name, title):
@@ -117,7 +168,7 @@ def drawing_of(name):
         return None
     formula = drawings.objective(name)
     formula = Markup(to_html(formula, True, f"the drawing {name}")) if formula else ""
-    return {"svg": Markup(drawings.architecture_svg(name)), "caption": drawings.caption(name), "formula": formula}
+    return {"svg": Markup(drawings.architecture_svg(name)), "caption": Markup(drawings.caption_html(name)), "formula": formula}
 
 
 def code_of(cell, number, output):
@@ -126,6 +177,7 @@ def code_of(cell, number, output):
     title, stop, more = cell.title.partition(". ")
     return {
         "id": f"cell-{number}",
+        "text": cell.text,
         "title": title + stop.strip(),
         "more": more.strip(),
         "lines": list(zip(cell.lines, colours(lines), strict=True)),
@@ -150,17 +202,52 @@ def form_of(metrics):
     return [*facts, f"backend {metrics['backend']}"]
 
 
+def gradients_of(rows):
+    """The claims of `Lesson.gradients` in one line, and as rows of a table; None where there are none."""
+    if not rows:
+        return None
+    pairs = [name.rpartition("_") for name in rows]
+    ways = [told for way, told in WAYS.items() if any(end == way for _, _, end in pairs)]
+    count = len({name for name, _, _ in pairs})
+    worst = max(rows.values(), key=lambda row: row["value"])
+    limits = [row["at_most"] for row in rows.values() if "at_most" in row]
+    return {
+        "count": count,
+        "ways": joined(ways),
+        "worst": number(worst["value"], ".2g"),
+        "limit": number(max(limits)) if limits else None,
+        "holds": all(row.get("inside", True) for row in rows.values()),
+        "rows": [row_of(name, row) for name, row in rows.items()],
+    }
+
+
+def joined(words):
+    """Words as a list in a sentence."""
+    return " and ".join([", ".join(words[:-1])] * (len(words) > 1) + words[-1:])
+
+
 def row_of(name, row):
     """A number or claim as the table shows it."""
     verdict = None if "inside" not in row else bool(row["inside"])
     words = {"number": {True: "inside", False: "outside", None: "no band"}, "claim": {True: "holds", False: "gone", None: ""}}[row["kind"]]
-    shown = {"value": number(row["value"]), "predicted": "", "off": "", "range": ""}
+    shown = {"value": number(row["value"]), "predicted": "", "off": "", "range": limits_of(row)}
     if "predicted" in row:
         shown |= {"predicted": number(row["predicted"]), "off": number(row["value"] - row["predicted"], "+.3g")}
-    if "low" in row:
-        shown["range"] = f"{number(row['low'])} to {number(row['high'])}"
     breakable = escape(name).replace(".", Markup(".<wbr>")).replace("_", Markup("_<wbr>"))
     return {"name": breakable, "unit": row["unit"], "kind": row["kind"], "effect": row["effect"], "verdict": verdict, "word": words[verdict]} | shown
+
+
+def limits_of(row):
+    """The band of a number or the limits of a claim in words; empty where there are none."""
+    low, high = row.get("low", row.get("at_least")), row.get("high", row.get("at_most"))
+    if low is None and high is None:
+        return ""
+    if low is None or high is None:
+        return f"at most {number(high)}" if low is None else f"at least {number(low)}"
+    if low == high:
+        return f"exactly {number(low)}"
+    form = ".5g" if number(low) != number(high) else ".10g"  # limits that are very near to each other
+    return f"{number(low, form)} to {number(high, form)}"
 
 
 def number(value, form=".5g"):

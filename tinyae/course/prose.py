@@ -10,17 +10,21 @@ from markupsafe import Markup, escape
 from tinyae.course.formulas import to_html, to_text
 from tinyae.errors import ArgumentError
 
-PIECE = r"<math[^>]*>(?:(?!<math).)*?</math>"
-KEPT = re.compile(rf"([(\[“‘]*)({PIECE})([-,.;:!?)\]’”]+[^\s<]*)?", re.DOTALL)  # a formula with what stands against it
+PIECE = r'<span class="term"><math[^>]*>(?:(?!<math).)*?</math></span>'
+KEPT = re.compile(rf"([(\[“‘]*)({PIECE})((?:[-,.;:!?)\]’”]|\w)[^\s<]*)?", re.DOTALL)  # a formula with what stands against it
 FORMULAS = {"math_inline": False, "math_inline_double": True, "math_block": True}  # kind of token: whether it is displayed
 
 
 class Part(NamedTuple):
-    """A piece of prose under one heading.  title: that of its section where it begins one, else None.  text: what the search looks through."""
+    """A piece of prose under one heading.  title: that of its section where it begins one, else None.  text: what the search looks through.
+
+    letters: the drawing in letters with which it begins, empty where it does not; `html` is the rest.
+    """
 
     title: str | None
     html: Markup
     text: str
+    letters: Markup = Markup()
 
 
 def parts(cell, lesson):
@@ -126,7 +130,8 @@ def _check(token, where):
 
 
 def _part(markdown, title, tokens):
-    return Part(title, _html(markdown, tokens), _text(tokens, "a formula"))
+    letters = tokens[:1] if tokens and tokens[0].type == "code_block" else []
+    return Part(title, _html(markdown, tokens[len(letters) :]), _text(tokens, "a formula"), _html(markdown, letters))
 
 
 def _html(markdown, tokens):

@@ -11,6 +11,8 @@ import types
 from pathlib import Path
 from typing import NamedTuple
 
+from tinyae.training.interrupt import interrupt_at_once
+
 MARK = re.compile(r"# ?%%(?:\s+(?P<title>.*))?$")
 MARKDOWN = re.compile(r"\[(?:markdown|md)\]\s*")
 
@@ -77,11 +79,11 @@ def execute(script, name, watch=None):
     """Run the cells in order in one namespace, as `runpy.run_path(path, run_name=name)` runs the file.  Returns the namespace.
 
     Each cell is compiled with the name of the file and its own line numbers, so that tracebacks, `inspect.getsource` and the microscope
-    point into the script.  watch: a Watch, which keeps what each cell printed.
+    point into the script.  watch: a Watch, which keeps what each cell printed.  Ctrl-C ends it at once, also in a training.
     """
     future = [alias.name for part in script.tree.body if isinstance(part, ast.ImportFrom) and part.module == "__future__" for alias in part.names]
     flags = sum({getattr(__future__, name).compiler_flag for name in future})
-    with _module(script.path, name) as namespace:
+    with _module(script.path, name) as namespace, interrupt_at_once():
         for number, cell in enumerate(script.cells):
             statements = [statement for statement in script.tree.body if cell.kind == "code" and _start(statement) in cell.lines]
             if statements:

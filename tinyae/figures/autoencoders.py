@@ -1,7 +1,8 @@
 """The drawings of the deterministic autoencoders, as tables.
 
 All have one form, so that what differs is what is new: the data above on the left, the encoder goes down, the code lies below, the decoder goes up
-to the reconstruction; what a term of the loss compares, points to it.  N is the batch, D the features, J the units of the code.
+to the reconstruction; what a term of the loss compares, points to it.  N is the batch, D the features, J the units of the code.  A drawing that
+belongs to one lesson has the letters of that lesson, and every caption says what its letters are.
 """
 
 from tinyae.figures.scene import Drawing, cells, code, data, layer, loss, network, noise, note, random
@@ -12,6 +13,11 @@ ENDS = {"x": data(LEFT, 40, f"*x*\n{SHAPE}", 92), "loss": loss(MIDDLE, 40, "‖*
 COMPARED = ("x => loss", "reconstruction => loss")
 CHAIN = {**ENDS, "encoder": network(LEFT, 134, "encoder\n*f*"), "decoder": network(RIGHT, 134, "decoder\n*g*")}
 LOOP = ("x -> encoder", "encoder:s -> code:w", "code:e -> decoder:s", "decoder -> reconstruction", *COMPARED)
+PRIMED = {
+    "x": data(LEFT, 40, f"*x*\n{SHAPE}", 92),
+    "loss": loss(MIDDLE, 40, "|*x*′ − *x*|^{2}"),
+    "reconstruction": data(RIGHT, 40, f"*x*′\n{SHAPE}", 92),
+}  # the ends as lessons 2 and 3 write them
 SQUARES = r"\lVert x - \hat{x} \rVert^2"
 
 DRAWINGS = {
@@ -20,7 +26,8 @@ DRAWINGS = {
         (WIDTH, 272),
         {**CHAIN, "code": code(MIDDLE, 214, "*z*\n(*N*, *J*)", 92)},
         LOOP,
-        "An autoencoder. The code z has fewer units than the data have features: the decoder can only give back what the encoder kept.",
+        "An autoencoder: *N* examples of *D* features in *x*, *J* units in the code *z*. The code has fewer units than the data have features, so "
+        "the decoder *g* can only give back what the encoder *f* kept; *x̂* is the reconstruction.",
         "The data x go down through the encoder to the code z, and up through the decoder to the reconstruction. The loss, the squared distance of "
         "x and its reconstruction, compares both ends.",
         rf"\mathcal{{L}} = {SQUARES}, \quad \hat{{x}} = g(f(x))",
@@ -30,18 +37,19 @@ DRAWINGS = {
         "Linear autoencoder",
         (WIDTH, 306),
         {
-            **ENDS,
-            "encoder": network(LEFT, 134, "*W*\n(*J*, *D*)"),
-            "decoder": network(RIGHT, 134, "*V*\n(*D*, *J*)"),
-            "code": code(MIDDLE, 214, "*z* = *W x*\n(*N*, *J*)", 104),
-            "fact": note(MIDDLE, 264, "best: the columns of *V* span the first *J* principal axes"),
+            **PRIMED,
+            "encoder": network(LEFT, 134, "*A*\n(*k*, *D*)"),
+            "decoder": network(RIGHT, 134, "*B*\n(*D*, *k*)"),
+            "code": code(MIDDLE, 214, "*z* = *A x*\n(*N*, *k*)", 104),
+            "fact": note(MIDDLE, 264, "best: the columns of *B* span the first *k* axes of PCA"),
         },
         LOOP,
-        "A linear autoencoder: two matrices and nothing between them. At its best it is PCA, but its units are the principal axes only up to an "
-        "invertible map A, for V A and the inverse of A times W give the same reconstruction.",
-        "As the autoencoder, but encoder and decoder are single matrices W and V without activation functions. At the minimum the columns of V span "
-        "the first J principal axes.",
-        rf"\mathcal{{L}} = {SQUARES}, \quad \hat{{x}} = V W x",
+        "A linear autoencoder for *N* images of *D* pixels: a table *A* makes the *k* numbers of the code *z*, a table *B* makes the image *x′* "
+        "from them, and nothing is between. At its best it is PCA, but its numbers are those along the axes only up to a table *M* that can be "
+        "inverted: *B* times the inverse of *M*, and *M* *A*, give the same *x′*.",
+        "As the autoencoder, but encoder and decoder are single matrices A and B without activation functions. At the minimum the columns of B span "
+        "the first k axes of PCA.",
+        r"\text{loss} = \text{mean of } |x' - x|^2, \quad x' = B A x",
         ("box", "=>"),
         new=("encoder", "decoder"),
     ),
@@ -50,28 +58,21 @@ DRAWINGS = {
         (WIDTH, 346),
         {
             "x": data(LEFT, 40, f"*x*  {SHAPE}", 168, 40),
-            "loss": loss(MIDDLE, 40, "‖*x* − *x̂*‖^{2}", 92),
-            "reconstruction": data(RIGHT, 40, f"*x̂*  {SHAPE}", 168, 40),
+            "loss": loss(MIDDLE, 40, "|*x*′ − *x*|^{2}", 92),
+            "reconstruction": data(RIGHT, 40, f"*x*′  {SHAPE}", 168, 40),
             "h1": layer(LEFT, 116, "tanh  (*N*, *H*_{1})", 146, 36),
             "h2": layer(LEFT, 190, "tanh  (*N*, *H*_{2})", 128, 36),
             "k1": layer(RIGHT, 116, "tanh  (*N*, *H*_{1})", 146, 36),
             "k2": layer(RIGHT, 190, "tanh  (*N*, *H*_{2})", 128, 36),
-            "code": code(MIDDLE, 274, "*z*  (*N*, *J*)", 92, 40),
+            "code": code(MIDDLE, 274, "*z*  (*N*, *k*)", 92, 40),
             "bottleneck": note(MIDDLE, 308, "bottleneck, linear"),
         },
-        (
-            "x -> h1 |> *W*_{1}, *b*_{1}",
-            "h1 -> h2 |> *W*_{2}, *b*_{2}",
-            "h2:s -> code:w",
-            "code:e -> k2:s",
-            "k2 -> k1",
-            "k1 -> reconstruction",
-            *COMPARED,
-        ),
-        "A deep autoencoder: layers with a nonlinearity on both sides of the bottleneck, so that the code can follow a curved surface where PCA "
-        "follows a flat one.",
-        "Boxes that become narrower from the data x over two tanh layers to the code z, and wider again over two tanh layers to the reconstruction.",
-        rf"\mathcal{{L}} = {SQUARES}, \quad z = W_3 \tanh(W_2 \tanh(W_1 x))",
+        ("x -> h1 |> *W*_{1}", "h1 -> h2 |> *W*_{2}", "h2:s -> code:w |^ *W*_{3}", "code:e -> k2:s", "k2 -> k1", "k1 -> reconstruction", *COMPARED),
+        "A deep autoencoder for *N* points of *D* numbers, with the weights *W* of its layers, hidden layers of *H*_{1} and *H*_{2} units, and a "
+        "code *z* of *k* numbers. Both sides of the bottleneck are bent, so that the code can follow a curved surface where PCA follows a flat "
+        "one. *h*_{1}, *h*_{2}: what the hidden layers give; *x′*: the output.",
+        "Boxes that become narrower from the data x over two tanh layers to the code z, and wider again over two tanh layers to the output.",
+        r"\text{loss} = \text{mean of } |x' - x|^2, \quad h_1 = \tanh(x W_1^T), \quad h_2 = \tanh(h_1 W_2^T), \quad z = h_2 W_3^T",
         ("box", "=>"),
         new=("h1", "h2", "k1", "k2"),
     ),
@@ -87,8 +88,9 @@ DRAWINGS = {
             "sparsity": loss(MIDDLE, 286, "*λ* Σ_{*j*} |*z*_{*j*}|"),
         },
         (*LOOP, "shape => sparsity"),
-        "A sparse autoencoder. The code may be wider than the data; what limits it is that few units may be on for one image. The columns of V have "
-        "length one: else the decoder grows, the code shrinks, and the penalty is cheated.",
+        "A sparse autoencoder. The code *z* may be wider than the data *x*; what limits it is that few units may be on for one image, at the "
+        "price *λ*. The columns of the decoder *V* have length one: else the decoder grows, the code shrinks, and the penalty is cheated. *N* "
+        "examples, *D* features, *J* units.",
         "As the autoencoder, but the encoder widens to a code of many units drawn as a row of cells, of which two are filled. A second term of the "
         "loss, lambda times the sum of the absolute values of the code, points to it.",
         rf"\mathcal{{L}} = {SQUARES} + \lambda \sum_j |z_j|, \quad \lVert v_j \rVert = 1",
@@ -99,26 +101,27 @@ DRAWINGS = {
         "Features in superposition",
         (WIDTH, 500),
         {
-            "truth": note(LEFT + 6, 17, "true features *s*, (*N*, *M*)"),
+            "truth": note(LEFT + 6, 17, "true features *f*, (*N*, 32)"),
             "features": cells(LEFT, 38, ".#.....#....", 13, "discrete-line"),
-            "G": layer(LEFT, 98, "*G*\n(*D*, *M*)", 92, 50),
-            "x": data(LEFT, 188, f"*x* = *G s*\n{SHAPE}", 100),
-            "loss": loss(MIDDLE, 188, "‖*x* − *x̂*‖^{2}", 110),
-            "reconstruction": data(RIGHT, 188, f"*x̂*\n{SHAPE}", 92),
-            "encoder": network(LEFT, 282, "encoder\nReLU", shape="widening"),
-            "decoder": network(RIGHT, 282, "dictionary\n*V*, unit columns", 164, shape="widening"),
+            "D": layer(LEFT, 98, "*D*\n(16, 32)", 92, 50),
+            "x": data(LEFT, 188, "*x* = *D f*\n(*N*, 16)", 100),
+            "loss": loss(MIDDLE, 188, "‖*x* − *W h*‖^{2}", 120),
+            "reconstruction": data(RIGHT, 188, "*W h*\n(*N*, 16)", 92),
+            "encoder": network(LEFT, 282, "encoder\nrelu(*E x* + *t*)", 160, shape="widening"),
+            "decoder": network(RIGHT, 282, "dictionary\n*W*, unit columns", 164, shape="widening"),
             "code": cells(MIDDLE, 362, "...#.........#......", 13),
-            "shape": note(MIDDLE, 386, "*z*, (*N*, *K*),  *K* > *M* > *D*"),
-            "sparsity": loss(MIDDLE, 442, "*λ* Σ_{*k*} |*z*_{*k*}|"),
+            "shape": note(MIDDLE, 386, "code *h*, (*N*, 64)"),
+            "sparsity": loss(MIDDLE, 442, "*λ* Σ_{*i*} |*h*_{*i*}|"),
         },
-        ("features -> G", "G -> x", *LOOP, "shape => sparsity", "G:e .. decoder:e-14 |^ the same columns?"),
-        "Features in superposition: M sparse features lie in D dimensions, M larger than D, so that their directions, the columns of G, cannot be "
-        "orthogonal. A wide sparse autoencoder sees x only; the question is whether its dictionary holds the same directions.",
-        "Twelve true features, two of them on, are mixed by an unknown matrix G to the data x. A sparse autoencoder with a code wider than the "
-        "features reconstructs x; its dictionary V is compared with G.",
-        rf"\mathcal{{L}} = {SQUARES} + \lambda \sum_k |z_k|, \quad x = G s",
+        ("features -> D", "D -> x", *LOOP, "shape => sparsity", "D:e .. decoder:e-14 |^ the same columns?"),
+        "32 sparse features *f* lie in 16 dimensions, so that their directions, the columns of *D*, cannot be at right angles. The autoencoder "
+        "sees *N* points *x* only: weights *E* and thresholds *t* make a code *h* of 64 numbers, a dictionary *W* makes *x* of it, and *λ* is the "
+        "price of the code. The question is whether *W* holds the directions of *D*.",
+        "Twelve cells stand for the true features, two of them on; an unknown matrix D mixes them to the data x. A sparse autoencoder with a code "
+        "wider than the features reconstructs x; its dictionary W is compared with D.",
+        r"\text{loss} = \lVert x - W h \rVert^2 + \lambda \sum_i |h_i|, \quad x = D f",
         ("box", "=>"),
-        new=("G",),
+        new=("D",),
         against="the sparse autoencoder",
     ),
     "denoising": Drawing(
@@ -126,19 +129,21 @@ DRAWINGS = {
         (WIDTH, 384),
         {
             **ENDS,
-            "noise": noise(MIDDLE, 126, "*ε*"),
-            "corrupted": random(LEFT, 126, "*x̃*"),
-            "encoder": network(LEFT, 222, "encoder\n*f*"),
-            "decoder": network(RIGHT, 222, "decoder\n*g*"),
-            "code": code(MIDDLE, 300, "*z*\n(*N*, *J*)", 92),
-            "score": note(MIDDLE, 346, "Gaussian noise, no bottleneck:  (*x̂* − *x̃*) / *σ*^{2}  ≈  ∇ log *p*_{*σ*}(*x̃*)"),
+            "loss": loss(MIDDLE, 40, "(*x* − *r*(*y*))^{2}"),
+            "reconstruction": data(RIGHT, 40, f"*r*(*y*)\n{SHAPE}", 92),
+            "noise": noise(MIDDLE, 126, "*n*"),
+            "corrupted": random(LEFT, 126, "*y*"),
+            "encoder": network(LEFT, 222, "encoder"),
+            "decoder": network(RIGHT, 222, "decoder"),
+            "code": code(MIDDLE, 300, "code", 92),
+            "score": note(MIDDLE, 346, "normal noise, no bottleneck:  (*r*(*y*) − *y*) / *s*^{2}  ≈  (log *p*_{*s*})′(*y*)"),
         },
-        ("x -> corrupted", "noise --> corrupted |^ *x* + *σ ε*", "corrupted -> encoder", *LOOP[1:]),
-        "A denoising autoencoder sees a corrupted copy of x and is compared with the clean one. With Gaussian noise its best step, divided by the "
-        "variance of the noise, is the score: the gradient of the log-density of the corrupted data.",
-        "Noise epsilon is added to the data x; the corrupted copy goes through encoder, code and decoder, and the reconstruction is compared with "
-        "the clean x.",
-        r"\mathcal{L} = \mathbb{E}_{\tilde{x}}\, \lVert x - g(f(\tilde{x})) \rVert^2, \quad \tilde{x} = x + \sigma \varepsilon",
+        ("x -> corrupted", "noise --> corrupted |^ *x* + *s n*", "corrupted -> encoder", *LOOP[1:]),
+        "A denoiser *r* sees *y*, which is *x* with noise *n* of size *s*, and is compared with the clean *x*. With normal noise its best step, "
+        "*r*(*y*) minus *y*, divided by the square of *s*, is the score: the slope of the logarithm of the density of *y*, *p*_{*s*}. *E*: the "
+        "mean. *N* points of *D* numbers.",
+        "Noise n is added to the data x; the noisy copy y goes through encoder, code and decoder, and the result r(y) is compared with the clean x.",
+        r"\text{loss} = E (x - r(y))^2, \quad y = x + s n",
         ("circle", "-->", "box", "=>"),
         new=("noise", "corrupted"),
     ),
@@ -152,8 +157,9 @@ DRAWINGS = {
             "code": code(MIDDLE, 282, "*z*\n(*N*, *J*)", 92),
         },
         ("encoder -> jacobian", "jacobian => penalty", *LOOP),
-        "A contractive autoencoder: the code must not move much when x moves. The penalty is the sum of the squared entries of the Jacobian of the "
-        "encoder; only what the reconstruction needs stays sensitive.",
+        "A contractive autoencoder: the code *z* must not move much when *x* moves. The penalty, at the price *λ*, is the sum of the squared "
+        "entries of the Jacobian of the encoder *f*; only what the reconstruction needs stays sensitive. *N* examples, *D* features, *J* units of "
+        "the code.",
         "As the autoencoder, with a second path: the Jacobian of the encoder, and lambda times the sum of its squared entries as a term of the loss.",
         rf"\mathcal{{L}} = {SQUARES} + \lambda \left\lVert \frac{{\partial f}}{{\partial x}} \right\rVert_F^2",
         ("box", "=>"),

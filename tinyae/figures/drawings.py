@@ -3,15 +3,17 @@
 `architecture_svg("vae")` is text, an SVG file of its own and as it is a part of an HTML page; `caption`, `alt` and `objective` are what goes with it.
 """
 
+import html
 from pathlib import Path
 
 from tinyae.errors import ArgumentError
 from tinyae.figures import autoencoders, ideas, probabilistic, trees
+from tinyae.figures.lettering import runs
 from tinyae.figures.scene import render
 from tinyae.figures.trees import evolution_tree_svg, family_map_svg
 from tinyae.training.files import write_atomic
 
-__all__ = ["alt", "architecture_svg", "caption", "drawing", "evolution_tree_svg", "family_map_svg", "names", "objective", "write"]
+__all__ = ["alt", "architecture_svg", "caption", "caption_html", "drawing", "evolution_tree_svg", "family_map_svg", "names", "objective", "write"]
 DRAWINGS = {**autoencoders.DRAWINGS, **probabilistic.DRAWINGS, **ideas.DRAWINGS}
 
 
@@ -33,11 +35,23 @@ def architecture_svg(name):
 
 
 def caption(name):
-    """What a drawing shows, a few sentences; also of the "family" and the "evolution"."""
+    """What a drawing shows, a few sentences, with letters as in `lettering`: `*x*`, `E_{*q*}`; also of the "family" and the "evolution"."""
     if name in trees.CAPTIONS:
         return trees.CAPTIONS[name]
     found = drawing(name)
     return found.caption + (f" Thick: what is new against {found.against}." if found.new else "")
+
+
+def caption_html(name):
+    """The caption as HTML: letters slanted, indices lowered."""
+    return "".join(_tagged(run) for run in runs(caption(name)))
+
+
+def _tagged(run):
+    text = html.escape(run.text)
+    for tag, wanted in (("i", run.italic), ("sub", run.shift > 0), ("sup", run.shift < 0)):
+        text = f"<{tag}>{text}</{tag}>" if wanted else text
+    return text
 
 
 def alt(name):

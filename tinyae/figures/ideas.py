@@ -7,7 +7,7 @@ from tinyae.figures.scene import Drawing, Thing, badge, code, data, layer, loss,
 GRADIENT = {"fill": "data", "pen": "gradient"}
 LEFT, CENTRE, END = 96, 306, 508  # the columns of `backprop`
 QUESTIONS = (  # of `bug_hunt`, in two columns
-    ("*σ* = exp(log *σ*^{2} / 2)?", "one noise for each image?", "is *z* drawn at all?", "one sigmoid, not two?"),
+    ("is the log-variance halved?", "a noise for each image?", "is *z* drawn at all?", "one sigmoid, not two?"),
     ("summed over the pixels?", "summed over the code?", "has the KL its half?", "has the KL its sign?"),
 )
 
@@ -30,8 +30,8 @@ DRAWINGS = {
             "semcheck": Thing("box", 384, 160, 116, 44, "semcheck", "data", "gradient"),
             "first": note(176, 228, "Is the code the derivative\nof the formula?"),
             "second": note(384, 228, "Is the formula\nthe right one?"),
-            "finds": note(176, 284, "finds: a factor, a sign,\na transposed matrix", "ink"),
-            "finds too": note(384, 284, "finds: half a KL, *σ*^{2} for *σ*,\na mean for a sum", "ink"),
+            "finds": note(176, 284, "finds: a wrong rule\nfor a derivative", "ink"),
+            "finds too": note(384, 284, "finds: a factor, a sign,\na mean for a sum", "ink"),
         },
         (
             "code:s ~> gradcheck:w",
@@ -41,11 +41,13 @@ DRAWINGS = {
             "first:n -- gradcheck:s",
             "second:n -- semcheck:s",
         ),
-        "Two questions, two checkers. A wrong loss whose derivative is right passes the first and must be caught by the second.",
+        "Two questions, two checkers: gradcheck compares with differences, semcheck with statistics. A wrong loss whose derivative is right "
+        "passes the first and must be caught by the second. *f* is the loss as a function of one weight *x*, *h* a small step. *R* + *K* is the "
+        "loss by its formula, in nats, which must be the average over draws *z* of the three logarithms on the right, of densities *p* and *q* "
+        "that steps 6 and 7 define.",
         "Three boxes: code, formula and statistics. Gradcheck compares code and formula: is the code the derivative of the formula? Semcheck "
         "compares formula and statistics: is the formula the right one?",
-        r"\frac{\partial \mathcal{L}}{\partial \theta} \approx \frac{\mathcal{L}(\theta + h) - \mathcal{L}(\theta - h)}{2h}, \quad "
-        r"\mathcal{L} \approx \frac{1}{S} \sum_{s=1}^{S} \log \frac{q(z_s|x)}{p(x, z_s)}",
+        r"f'(x) \approx \frac{f(x + h) - f(x - h)}{2 h}, \quad R + K \approx \text{average of } [-\log p(x | z) + \log q(z) - \log p(z)]",
     ),
     "backprop": Drawing(
         "Backpropagation through one hidden layer",
@@ -58,9 +60,9 @@ DRAWINGS = {
             "t": layer(LEFT, 132, "*t* = *x W*^{T} + *b*\n(*N*, *H*)", 160, 50),
             "h": layer(LEFT, 204, "*h* = tanh *t*\n(*N*, *H*)", 160, 50),
             "a": layer(LEFT, 276, "*a* = *h V*^{T} + *c*\n(*N*, *D*), logits", 160, 50),
-            "loss": loss(LEFT, 342, "*L* = −log *p*(*x* | *a*)", 166, 36),
-            "g_L": Thing("box", CENTRE, 342, 168, 36, "*g*_{*L*} = 1", **GRADIENT),
-            "g_a": Thing("box", CENTRE, 276, 168, 50, "*g*_{*a*} = (*p* − *x*) / *N*\nneeds *a*, *x*", **GRADIENT),
+            "loss": loss(LEFT, 342, "loss = mean of *r*", 166, 36),
+            "g_r": Thing("box", CENTRE, 342, 168, 36, "*g*_{*r*} = 1 / *N*", **GRADIENT),
+            "g_a": Thing("box", CENTRE, 276, 168, 50, "*g*_{*a*} = *g*_{*r*} (*p* − *x*)\nneeds *p*, *x*", **GRADIENT),
             "g_h": Thing("box", CENTRE, 204, 168, 50, "*g*_{*h*} = *g*_{*a*} *V*\nneeds *V*", **GRADIENT),
             "g_t": Thing("box", CENTRE, 132, 168, 50, "*g*_{*t*} = *g*_{*h*} (1 − *h*^{2})\nneeds *h*", **GRADIENT),
             "g_V": Thing("box", END, 258, 156, 50, "*g*_{*V*} = *g*_{*a*}^{T} *h*\nneeds *h*", **GRADIENT),
@@ -73,8 +75,8 @@ DRAWINGS = {
             "t -> h",
             "h -> a",
             "a -> loss",
-            "loss ~> g_L",
-            "g_L ~> g_a",
+            "loss ~> g_r",
+            "g_r ~> g_a",
             "g_a ~> g_h",
             "g_h ~> g_t",
             "g_a:e ~> g_V:w",
@@ -82,11 +84,12 @@ DRAWINGS = {
             "g_t:e ~> g_W:w",
             "g_t:e ~> g_b:w",
         ),
-        "Backpropagation through an autoencoder with one hidden layer. Each line on the left has its rule on the right: the gradient of its result "
-        "comes in from below, and what the rule needs from the forward pass must have been kept; p is the sigmoid of a.",
+        "Each line on the left has its rule on the right: the derivative *g* of the loss by its result comes in from below, and what the rule "
+        "needs from the forward pass must have been kept. *N* images *x* of *D* pixels, *H* units in the hidden layer *h*, weights *W* and *V*, "
+        "biases *b* and *c*; *p* is the probability that a pixel is 1, and *r* is what an image costs, in nats.",
         "On the left the forward pass downwards: x, t, h, the logits a, the loss. In the middle the gradients upwards, from the gradient of "
-        "the loss, 1, to that of t. On the right the gradients of both weights and both biases.",
-        r"\mathcal{L} = \frac{1}{N} \sum_{n, d} \left[ \log(1 + e^{a}) - x a \right], \quad a = \tanh(x W^T + b)\, V^T + c",
+        "what an image costs, 1 / N, to that of t. On the right the gradients of both weights and both biases.",
+        r"r = -\sum [x \log p + (1 - x) \log(1 - p)], \quad p = \frac{1}{1 + e^{-a}}",
         ("box", "~>"),
     ),
     "elbo": Drawing(
@@ -102,8 +105,10 @@ DRAWINGS = {
             "how": note(250, 224, "reconstruction  +  KL to the prior:  what a VAE minimises"),
         },
         (),
-        "The negative ELBO, in nats, cut in two ways: what is to be known, plus what the bound loses; and what is computed, reconstruction plus KL "
-        "to the prior. Two different KLs. Not to scale.",
+        "The negative ELBO, in nats, cut in two ways: what is to be known, plus the gap; and what is computed, reconstruction plus KL to the "
+        "prior. *p*(*x*): what the model gives an image *x*; *p*(*z*): the prior of the latent *z*; *p*(*x* | *z*): the likelihood; *p*(*z* | "
+        "*x*): the posterior, which *q*(*z* | *x*) guesses; E_{*q*}: the mean over draws *z* from *q*; KL: how far two densities are apart. Not "
+        "to scale.",
         "Three bars of one length. The first is minus log p of x, and the gap. The second is the negative ELBO. The third is the reconstruction and "
         "the KL divergence to the prior.",
         r"-\mathrm{ELBO} = -\log p(x) + \mathrm{KL}(q(z|x) \,\Vert\, p(z|x)) = \mathbb{E}_q[-\log p(x|z)] + \mathrm{KL}(q(z|x) \,\Vert\, p(z))",
@@ -113,17 +118,17 @@ DRAWINGS = {
         (WIDTH, 486),
         {
             "pathwise": panel(250, 112, 484, 200, "pathwise: the draw is a function of its noise"),
-            "parameters": code(82, 136, "*μ*, log *σ*^{2}", 104, 54),
-            "z": layer(250, 136, "*z* = *μ* + *σ ε*", 124, 54),
+            "parameters": code(82, 136, "*m*, *l*", 104, 54),
+            "z": layer(250, 136, "*z* = *m* + *s e*", 124, 54),
             "f": layer(424, 136, "*f*(*z*)", 84, 54),
-            "noise": noise(250, 66, "*ε*", 20),
-            "sum": note(250, 194, "gradient of *μ*:  *f* ′(*z*)", "gradient"),
+            "noise": noise(250, 66, "*e*", 20),
+            "sum": note(250, 194, "slope in *m*:  *f* ′(*z*)", "gradient"),
             "score": panel(250, 332, 484, 220, "score function: only the probability of the draw has a gradient"),
-            "parameters 2": code(82, 310, "*μ*, log *σ*^{2}", 104, 54),
+            "parameters 2": code(82, 310, "*m*, *l*", 104, 54),
             "z 2": random(250, 310, "*z*"),
             "f 2": layer(424, 310, "*f*(*z*)", 84, 54),
             "log q": layer(250, 390, "log *q*(*z*)", 108, 40),
-            "product": note(250, 426, "gradient of *μ*:  *f*(*z*) (*z* − *μ*) / *σ*^{2}", "gradient"),
+            "product": note(250, 426, "slope in *m*:  *f*(*z*) (*z* − *m*) / *s*^{2}", "gradient"),
         },
         (
             "parameters:e-10 -> z:w-10",
@@ -137,12 +142,12 @@ DRAWINGS = {
             "log q:w ~> parameters 2:s",
             "f 2:s ~> log q:e",
         ),
-        "Two unbiased estimates of the same gradient. The pathwise one goes back through z and uses the slope of f. The score function stops at z, "
-        "needs only the value of f, and pays with variance.",
+        "Two estimates of the same slopes, those of *L*, the mean of *f*(*z*) over draws *z* from the normal density *q* with mean *m*, "
+        "log-variance *l* and deviation *s*. The pathwise one goes back through *z*, made of noise *e*, and uses the slope of *f*. The score "
+        "function stops at *z*, needs only the value of *f*, and pays with variance. *E*: the mean over *e*, or over *q*.",
         "Above: parameters and noise give z by a formula, and the gradient of f goes back through it to the parameters. Below: z is drawn, and the "
         "gradient of log q of z goes to the parameters, multiplied by the value of f.",
-        r"\nabla_\mu \mathbb{E}_q[f(z)] = \mathbb{E}_\varepsilon[f'(\mu + \sigma \varepsilon)] = "
-        r"\mathbb{E}_q\left[f(z) \frac{z - \mu}{\sigma^2}\right]",
+        r"\frac{dL}{dm} = E_e[f'(m + s e)] = E_q\left[ f(z) \frac{z - m}{s^2} \right]",
         ("box", "circle", "-->", "~>"),
     ),
     "bug_hunt": Drawing(
@@ -163,7 +168,10 @@ DRAWINGS = {
             **questions(),
         },
         (*probabilistic.STEPS, *probabilistic.COSTS),
-        "Eight questions to ask of a VAE that trains and is wrong.",
+        "Eight questions to ask of a VAE that trains and is wrong. *x*: the images; *z*: a draw of the latents, made with noise *ε*; the "
+        "deviation: exp(log-variance / 2); *q*(*z* | *x*): the normal distribution of mean and log-variance; *p*(*z*): that with mean 0 and "
+        "variance 1; *p*(*x* | *z*): the probability of the images by the logits. *N* images, *D* pixels, *J* latents. The loss is the mean over "
+        "draws *z* from *q* (E_{*q*}) of the first term, plus the second, in nats.",
         "The VAE with eight numbers: at the log-variance, is it the variance or its half that is exponentiated; at the noise, has each image its "
         "own; at z, is it drawn at all; at the logits, is the sigmoid applied once; at the reconstruction, is it summed over pixels; at the KL "
         "divergence, is it summed over the code, has it its half, has it its sign.",

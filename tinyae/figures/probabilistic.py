@@ -15,8 +15,8 @@ ENDS = {
     "decoder": network(RIGHT, 134, "decoder"),
 }
 LATENT = {
-    "mean": code(LEFT, 220, f"*μ*  {CODE}", 124, 36),
-    "log_variance": code(LEFT, 264, f"log *σ*^{{2}}  {CODE}", 136, 36),
+    "mean": code(LEFT, 220, f"mean  {CODE}", 172, 36),
+    "log_variance": code(LEFT, 264, f"log-variance  {CODE}", 172, 36),
     "z": random(MIDDLE, 242, "*z*"),
     "noise": noise(MIDDLE, 142, "*ε*"),
 }
@@ -26,7 +26,7 @@ STEPS = (
     "encoder:s -> mean:n",
     "mean:e -> z:w",
     "log_variance:e -> z:w",
-    "noise --> z |> *μ* + *σ ε*",
+    "noise --> z |> mean +\ndeviation · *ε*",
     "z:e -> decoder:s",
     "decoder -> output",
     "x => reconstruction",
@@ -35,7 +35,7 @@ STEPS = (
 COSTS = ("log_variance:s => kl:w", "prior => kl")
 LEGEND = ("box", "circle", "-->", "=>")
 KL = r"\mathrm{KL}(q(z|x) \,\Vert\, p(z))"
-BOUND = r"\mathbb{E}_{q(z|x)}[-\log p(x|z)]"
+BOUND = r"\mathbb{E}_q[-\log p(x|z)]"
 
 DRAWINGS = {
     "vae": Drawing(
@@ -43,24 +43,39 @@ DRAWINGS = {
         (WIDTH, 398),
         {**ENDS, **LATENT, **BELOW},
         (*STEPS, *COSTS),
-        "A VAE. The encoder gives a mean and a log-variance for each dimension of the code; the noise comes in as an input, so that gradients pass "
-        "through z. The loss is the negative ELBO, in nats per example.",
+        "A VAE for *N* images *x* of *D* pixels, with *J* latent numbers *z*. The encoder gives the mean and the log-variance of *q*(*z* | *x*); "
+        "the noise *ε* comes in as an input, so that gradients pass through *z*; the deviation is exp(log-variance / 2). *p*(*x* | *z*) is the "
+        "probability of the image by the logits, *p*(*z*) the standard normal. The loss is the mean of the first term over draws *z* from *q* "
+        "(E_{*q*}), plus the KL, in nats per image.",
         "The data x go through the encoder to a mean and a log-variance; with noise epsilon they give z, the mean plus the standard deviation times "
         "epsilon; the decoder gives the logits. One term of the loss compares x with the logits, the other, the KL divergence, compares mean and "
         "log-variance with the prior.",
-        rf"\mathcal{{L}} = {BOUND} + {KL}",
+        rf"\text{{loss}} = {BOUND} + {KL}",
         LEGEND,
         new=("mean", "log_variance", "z", "noise", "kl", "prior"),
     ),
     "beta_vae": Drawing(
         "Beta-VAE",
-        (WIDTH, 398),
-        {**ENDS, **LATENT, **BELOW, "kl": loss(MIDDLE, 334, "*β* KL(*q*(*z* | *x*) ‖ *p*(*z*))", 200)},
+        (WIDTH, 404),
+        {
+            **ENDS,
+            **LATENT,
+            **BELOW,
+            "x": data(LEFT, 40, "*x*", 92),
+            "output": data(RIGHT, 40, "*p*(*x* | *z*)", 92),
+            "reconstruction": loss(MIDDLE, 40, "distortion *D*\n−log *p*(*x* | *z*)", 136, 50),
+            "mean": code(LEFT, 220, "mean", 124, 36),
+            "log_variance": code(LEFT, 264, "log-variance", 124, 36),
+            "kl": loss(MIDDLE, 338, "*β* times the rate *R*\nKL(*q*(*z* | *x*) ‖ *p*(*z*))", 200, 50),
+            "prior": random(RIGHT + 32, 338, "*p*(*z*)"),
+        },
         (*STEPS, *COSTS),
-        "A beta-VAE is a VAE with one number more: beta weighs the KL, the rate, against the reconstruction, the distortion. Only beta = 1 gives a "
-        "bound on the likelihood; above some beta each dimension falls silent.",
+        "A beta-VAE is a VAE with one number more: in its loss *L*, *β* weighs the rate *R* against the distortion *D*. Only *β* = 1 gives a "
+        "bound on the likelihood; above some *β* each latent variable falls silent. *q*(*z* | *x*): the normal distribution of mean and "
+        "log-variance; *p*(*z*): the prior, normal with mean 0 and variance 1; *p*(*x* | *z*): the decoder's distribution of the image *x*; *ε*: "
+        "noise; the deviation is exp(log-variance / 2); E_{*q*}: the mean over draws *z* from *q*.",
         "As the VAE, but the KL divergence, the second term of the loss, is multiplied by beta.",
-        rf"\mathcal{{L}} = {BOUND} + \beta\, {KL}",
+        rf"L = D + \beta R, \quad D = {BOUND}, \quad R = {KL}",
         LEGEND,
         new=("kl",),
         against="the VAE",
@@ -79,7 +94,7 @@ DRAWINGS = {
         },
         (
             *(step for step in STEPS if "noise" not in step),
-            "noise --> z |>  *μ* + *σ ε*",
+            "noise --> z |>  mean +\n deviation · *ε*",
             "label:w -> encoder:e-24",
             "label:e -> decoder:w-24",
             *COSTS,
@@ -99,8 +114,8 @@ DRAWINGS = {
             **ENDS,
             **LATENT,
             "reconstruction": loss(MIDDLE, 50, "−log (1/*K*) Σ_{*k*} *w*_{*k*}", 150, 52),
-            "mean": code(LEFT, 226, f"*μ*  {CODE}", 124, 36),
-            "log_variance": code(LEFT, 270, f"log *σ*^{{2}}  {CODE}", 136, 36),
+            "mean": code(LEFT, 226, f"mean  {CODE}", 172, 36),
+            "log_variance": code(LEFT, 270, f"log-variance  {CODE}", 172, 36),
             "z": random(MIDDLE, 248, "*z*_{*k*}")._replace(shape="plate"),
             "noise": noise(MIDDLE, 334, "*ε*_{*k*}")._replace(shape="plate"),
             "x": data(LEFT, 50, f"*x*\n{SHAPE}", 92),
