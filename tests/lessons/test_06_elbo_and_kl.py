@@ -66,12 +66,13 @@ def test_quadrature_of_a_constant_decoder_is_its_known_likelihood(lesson):
     logits, x = np.array([-1.0, 0.5, 3.0]), np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]])
     p = 1 / (1 + np.exp(-logits))
     known = -(x * np.log(p) + (1 - x) * np.log(1 - p)).sum(axis=1)
-    nll, nll_half, reconstruction, kl, gap = lesson["account"](constant_decoder(logits), x, *lesson["make_grid"]())
+    nll, nll_half, reconstruction, kl, gap, gap_own = lesson["account"](constant_decoder(logits), x, *lesson["make_grid"]())
     np.testing.assert_allclose(nll, known, rtol=1e-7)
     np.testing.assert_allclose(nll_half, known, rtol=1e-7)
     # the posterior of such a model is the prior; a millionth of this wide q lies outside the grid
     np.testing.assert_allclose(reconstruction, known, rtol=1e-5)
     np.testing.assert_allclose(gap, kl, rtol=1e-4)
+    np.testing.assert_allclose(gap_own, 0, atol=1e-5)  # a normal posterior: its own means and variances leave no gap
 
 
 def test_the_wrong_area_of_a_cell_is_seen_by_the_quadrature(lesson):
@@ -131,7 +132,7 @@ def test_the_account_is_exact_only_with_the_right_kl(lesson, monkeypatch):
 
     def unexplained():
         with ta.no_grad():
-            nll, _, reconstruction, kl, gap = lesson["account"](model, x, *grid)
+            nll, _, reconstruction, kl, gap, _ = lesson["account"](model, x, *grid)
         return np.abs(reconstruction + kl - nll - gap).max()
 
     assert unexplained() < 1e-6
@@ -145,7 +146,7 @@ def test_the_account_is_exact_whatever_the_model_has_learnt(lesson):
     """-ELBO = -log p(x) + gap is an identity: fresh weights have it too, and a gap of their own."""
     model, x = ta.models.VAE(features=64, latent=2, hidden=(16,), rng=ta.rng(1)).astype(np.float64), lesson["x"][:20]
     with ta.no_grad():
-        nll, _, reconstruction, kl, gap = lesson["account"](model, x, *lesson["make_grid"](limit=10.0))
+        nll, _, reconstruction, kl, gap, _ = lesson["account"](model, x, *lesson["make_grid"](limit=10.0))
     assert np.abs(reconstruction + kl - nll - gap).max() < 1e-6
     assert gap.min() > 0.01
 

@@ -25,7 +25,7 @@ def broken(tmp_path, monkeypatch, line, instead):
 def test_every_number_of_the_fast_lesson_is_inside_its_band(lesson):
     numbers = json.loads((lesson["out"] / "metrics.json").read_text())["numbers"]
     found = {name: row["inside"] for name, row in numbers.items() if row["kind"] == "number"}
-    assert len(found) == 9
+    assert len(found) == 11
     assert all(found.values()), found
 
 

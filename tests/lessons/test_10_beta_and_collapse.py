@@ -106,6 +106,7 @@ def test_black_and_white_pixels_collapse_at_the_largest_eigenvalue_of_their_corr
 
 def test_chords_are_minus_the_slopes_between_neighbours(lesson):
     assert lesson["chords"]({1.0: (5.0, 4.0), 2.0: (8.0, 2.0), 4.0: (9.5, 1.5)}) == [(1.0, 1.5, 2.0), (2.0, 3.0, 4.0)]
+    assert lesson["chords"]({1.0: (5.0, 4.0), 2.0: (5.0, 4.0)}) == [(1.0, 0.0, 2.0)]  # models that differ in nothing: no slope
 
 
 def test_a_larger_weight_never_has_a_larger_rate(lesson):
@@ -125,6 +126,8 @@ def test_a_larger_weight_never_has_a_larger_rate(lesson):
         ("np.minimum(kept, t).sum()", "kept.sum()", "slope.exact"),
         ("used = 1.0 if lesson.control else beta  #", "used = 1.0  #", "linear.used_beta_half"),
         ("kept = eigenvalues[:latent]", "kept = eigenvalues[: latent // 2]", "linear.used_beta_half"),
+        ("(v - log_variance - 1).sum()) / 2\n", "(v - log_variance).sum()) / 2\n", "linear.kl_beta_half"),
+        ("change[-1:], C, s2, beta)", "change[-1:], C, s2, 0.9 * beta)", "saddle.below_collapse"),
     ],
 )
 def test_a_wrong_line_is_found(tmp_path, monkeypatch, line, instead, check):
