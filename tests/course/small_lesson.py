@@ -55,8 +55,7 @@ print("the total is", total, "& <more>")
 
 # %% [markdown]
 # ## Check
-# Written before the run, and at such a length that it is about as high as the code with which it goes, and so stands beside it where
-# the screen is wide enough for both: the total is to be four units, because one and one are two, and two more are added to them by the
+# Written before the run: the total is to be four units, because one and one are two, and two more are added to them by the
 # lesson unless it is a control run; then they are left out. See `line.png`, and `microscope.html`.
 
 # %%

@@ -169,20 +169,19 @@ def test_many_claims_are_folded_but_not_those_of_the_effect(shelf, tmp_path):
 
 def test_the_settings_stand_with_the_code_though_they_come_before_its_heading(shelf, tmp_path):
     text, _ = made(tmp_path)
-    places = [text.index(part) for part in ('<section id="derivation"', '<section id="code"', "Settings.", "Step 1, and a word")]
+    places = [text.index(part) for part in ('<section id="derivation"', '<section id="code"', "Step 1, and a word", "Settings.", "A function")]
     assert places == sorted(places)
 
 
-def test_prose_stands_beside_code_of_about_its_height(shelf, tmp_path):
+def test_prose_stands_left_of_the_code_and_figures_that_follow_it(shelf, tmp_path):
     text, _ = made(tmp_path)
-    assert text.count('class="row beside"') == 1
-    assert text.index('class="row beside"') > text.index('<section id="check"')
-    row = {"prose": "a", "lines": 5, "code": [{"text": "x = 1\n" * 9, "output": ""}]}
-    assert page.stands_beside(row)
-    assert not page.stands_beside(row | {"lines": 2})
-    assert not page.stands_beside(row | {"code": []})
-    assert not page.stands_beside(row | {"code": [{"text": "x = 1\n" * 60, "output": ""}]})
-    assert not page.stands_beside(row | {"code": [{"text": "x = 1\n" * 4 + f"{'y' * 99}\n" * 3, "output": ""}]})
+    check = text[text.index('<section id="check"') :]
+    check = check[: check.index("</section>")]
+    assert check.count('class="row beside"') == 1
+    places = [check.index(part) for part in ('class="prose"', 'class="exact"', "Measured, and drawn", "<figure", "The end")]
+    assert places == sorted(places)
+    derivation = text[text.index('<section id="derivation"') : text.index('<section id="code"')]
+    assert 'class="exact"' not in derivation
 
 
 def test_files_of_the_run_that_the_prose_names_are_links(shelf, tmp_path):

@@ -21,8 +21,6 @@ from tinyae.training.files import write_atomic
 
 HERE = Path(__file__).parent
 BEFORE = {"picture": "code", "derivation": "code"}  # where code under these headings is shown
-LINE, COLUMNS = 62, 80  # characters in a line of prose beside code, and of code beside prose
-SHARE = 0.5  # of the height of code that prose must have to stand beside it
 NUMBERS = "what-surprised-us"  # the section before which the numbers stand
 GRADIENTS, MANY = "gradients.", 10  # claims that are told in one line; how many others are shown at once
 WAYS = {"engine": "the engine", "differences": "finite differences", "complex": "a complex step"}
@@ -95,22 +93,21 @@ def sections(entry, folder, outputs, alts):
     for number, cell in enumerate(read(entry.path).cells):
         if cell.kind == "code":
             output = outputs.get(number)
-            code = code_of(cell, number, output), [figure_of(folder / name, alts[name]) for name in (output.figures if output else ())]
+            figures = [figure_of(folder / name, alts[name]) for name in (output.figures if output else ())]
+            exact = [{"code": code_of(cell, number, output)}, *({"figure": figure} for figure in figures)]
             if found[-1]["id"] in BEFORE:
-                waiting.append(code)
+                waiting += exact
             else:
-                add_code(found[-1]["rows"], *code)
+                found[-1]["rows"] = found[-1]["rows"] or [row_of_prose()]
+                found[-1]["rows"][-1]["exact"] += exact
             continue
         for part in parts(cell, lesson):
             if part.title is not None:
                 found.append(section_of(slug(part.title), inline(part.title, lesson)))
-            if BEFORE.get(found[-1]["id"]) is None:
-                while waiting:
-                    add_code(found[-1]["rows"], *waiting.pop(0))
             found[-1]["rows"].append(row_of_prose(part))
-    for section in found:
-        for row in section["rows"]:
-            row["beside"] = stands_beside(row)
+            if found[-1]["id"] not in BEFORE:
+                found[-1]["rows"][-1]["exact"] += waiting
+                waiting = []
     return [section | beside(section["id"], entry) for section in found]
 
 
@@ -124,26 +121,8 @@ def linked(found, microscope, figures):
 
 
 def row_of_prose(part=None):
-    """A row: a drawing in letters, prose, code, and figures below; beside: whether the first piece of code stands beside the prose."""
-    empty = {"letters": "", "prose": "", "lines": 0, "code": [], "figures": [], "beside": False}
-    return empty | ({"letters": part.letters, "prose": part.html, "lines": len(part.text) / LINE} if part else {})
-
-
-def add_code(rows, code, figures):
-    """Add a cell to the last row, or to a new one after figures."""
-    if not rows or rows[-1]["figures"]:
-        rows.append(row_of_prose())
-    rows[-1]["code"].append(code)
-    rows[-1]["figures"] += figures
-
-
-def stands_beside(row):
-    """Whether prose and its first piece of code are of about one height, and few lines of the code would be broken there."""
-    if not (row["prose"] and row["code"]):
-        return False
-    widths = [len(line) for line in row["code"][0]["text"].split("\n")]
-    height = sum(1 + width // COLUMNS for width in widths) + row["code"][0]["output"].count("\n") + 3
-    return 1.4 * row["lines"] >= SHARE * height and sum(width > COLUMNS for width in widths) <= len(widths) / 4
+    """A row: a drawing in letters, prose, and beside it, in order, what is exact: {"code": ...} with what it printed, or {"figure": ...}."""
+    return {"letters": part.letters if part else "", "prose": part.html if part else "", "exact": []}
 
 
 def section_of(name, title):
