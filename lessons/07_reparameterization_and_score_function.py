@@ -29,8 +29,8 @@
 # 5. **An exact case.** $f(z) = (z - c)^2$, $m - c = r s$: then $z - c = s (r + e)$, and in $m$ the estimates are $2 s (r + e)$ and
 #    $s (r + e)^2 e$. Multiply out; odd powers of $e$ have mean 0, $e^2, e^4, e^6, e^8$ have 1, 3, 15, 105. So $dL/dm = 2 r s$,
 #    $dL/dl = s^2$, the best baseline in $m$ is $s^2 (r^2 + 3)$, and the variances of one draw are, in $m$ and then in $l$:
-#    $$V_m^{path} = 4 s^2 \qquad V_m^{score} = s^2 (r^4 + 14 r^2 + 15) \qquad V_m^{baseline} = s^2 (8 r^2 + 6)$$
-#    $$V_l^{path} = s^4 (r^2 + 2) \qquad V_l^{score} = s^4 \left( \frac{r^4}{2} + 15 r^2 + \frac{37}{2} \right)$$
+#    $$V_m^{\text{path}} = 4 s^2 \quad V_m^{\text{score}} = s^2 (r^4 + 14 r^2 + 15) \quad V_m^{\text{baseline}} = s^2 (8 r^2 + 6)$$
+#    $$V_l^{\text{path}} = s^4 (r^2 + 2) \qquad V_l^{\text{score}} = s^4 \left( \frac{r^4}{2} + 15 r^2 + \frac{37}{2} \right)$$
 # 6. **J dimensions** with one $r$ and $s$, $f = \sum_j (z_j - c_j)^2$, the slope in one $m_j$. Pathwise sees no other term. The
 #    score is multiplied by their sum too, of mean $(J-1) s^2 (r^2+1)$ and variance $(J-1) s^4 (4 r^2+2)$. To its variance it adds
 #    $$2 (J-1) s^2 (r^2+1)(r^2+3) + (J-1)^2 s^2 (r^2+1)^2 + (J-1) s^2 (4 r^2+2)$$

@@ -15,21 +15,21 @@
 # An encoder gives each image the mean $m$ and the log-variance $l$ of $q(z|x)$, a normal distribution over $J$ *latents*, numbers
 # that describe it; its variance is $v = e^{l}$. A decoder gives a *logit* $a$ for each of $D$ pixels: it is 1 with probability
 # $\sigma(a) = 1 / (1 + e^{-a})$. The loss is -ELBO, an upper bound on $-\log p(x)$ in *nats* (natural logarithms): the
-# *reconstruction*, the mean of $-\log p(x|z)$, plus the *KL* divergence, $(m^2 + v - l - 1)/2$ summed over the latents.
+# *reconstruction*, the mean of $-\log p(x|z)$, plus the *KL* divergence $K$, $(m^2 + v - l - 1)/2$ summed over the latents.
 #
-# 1. **A gradient check sees nothing.** It asks whether code is the derivative of a formula. For the wrong formula $KL / J$ any
+# 1. **A gradient check sees nothing.** It asks whether code is the derivative of a formula. For the wrong formula $K / J$ any
 #    engine returns its gradients, $m / J$ and $(e^{l} - 1) / (2 J)$.
 # 2. **Hidden weights.** KL over $J$ is a KL of weight $\beta = 1 / J$; without its half, $\beta = 2$. With the reconstruction $R$
-#    over $D$ the loss is $(R + D \cdot KL) / D$: so $\beta = D$, as Adam divides each slope by its usual size and minds no factor.
-#    Code that says $R + \beta \cdot KL$ exceeds the true $R + KL$ by $(\beta - 1) \cdot KL$.
+#    over $D$ the loss is $(R + D K) / D$: so $\beta = D$, as Adam divides each slope by its usual size and minds no factor.
+#    Code that says $R + \beta K$ exceeds the true $R + K$ by $(\beta - 1) K$.
 # 3. **Nothing in z.** With $\beta = D$ a nat of KL costs $D$ nats. It tells at most a nat about each of $D$ pixels, so it saves no
 #    more: KL = 0 is cheapest. The decoder can then only learn how often each pixel is on, its frequency $p_d$, and what is left is
 #    the cross entropy, $-\sum_d (x_d \log p_d + (1 - x_d) \log(1 - p_d))$.
-# 4. **Sign flipped.** The KL has no upper bound, so $R - KL$ has no lower one. A right loss is above $-\log p(x)$, so above 0.
+# 4. **Sign flipped.** The KL has no upper bound, so $R - K$ has no lower one. A right loss is above $-\log p(x)$, so above 0.
 # 5. **Double sigmoid.** With $\sigma(a)$ as logit, probabilities lie between $\sigma(0) = 1/2$ and $\sigma(1) = 0.73$. A pixel
 #    that is on costs at least $-\log \sigma(1)$, one that is off $\log 2$: a floor, if z tells every pixel. If z tells nothing, a
 #    pixel's best is $p_d$ of step 3, moved into these bounds. That is predicted.
-#    $$floor = \sum_d \left( - x_d \log \sigma(1) + (1 - x_d) \log 2 \right)$$
+#    $$\text{floor} = \sum_d \left( - x_d \log \sigma(1) + (1 - x_d) \log 2 \right)$$
 # 6. **No noise.** The reconstruction does not see $l$, the KL alone does: $(v - l - 1)/2$ has its minimum at $v = 1$.
 # 7. **A scale that nobody sees.** Multiply all $z$ by $c$ ($m \to c m$, $l \to l + 2 \log c$), divide the decoder's first weights
 #    by $c$: the same reconstruction. At $c = 1$ the loss has, in $c$, the slope $\beta \sum (m^2 + v - 1)$. Where training ends it

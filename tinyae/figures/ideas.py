@@ -168,7 +168,7 @@ DRAWINGS = {
             **questions(),
         },
         (*probabilistic.STEPS, *probabilistic.COSTS),
-        "Eight questions to ask of a VAE that trains and is wrong. *x*: the images; *z*: a draw of the latents, made with noise *ε*; the "
+        "Eight questions, numbered apart from the steps, to ask of a VAE that trains and is wrong. *x*: the images; *z*: a draw of the latents, made with noise *ε*; the "
         "deviation: exp(log-variance / 2); *q*(*z* | *x*): the normal distribution of mean and log-variance; *p*(*z*): that with mean 0 and "
         "variance 1; *p*(*x* | *z*): the probability of the images by the logits. *N* images, *D* pixels, *J* latents. The loss is the mean over "
         "draws *z* from *q* (E_{*q*}) of the first term, plus the second, in nats.",
