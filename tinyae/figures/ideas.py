@@ -168,10 +168,10 @@ DRAWINGS = {
             **questions(),
         },
         (*probabilistic.STEPS, *probabilistic.COSTS),
-        "Eight questions, numbered apart from the steps, to ask of a VAE that trains and is wrong. *x*: the images; *z*: a draw of the latents, made with noise *ε*; the "
-        "deviation: exp(log-variance / 2); *q*(*z* | *x*): the normal distribution of mean and log-variance; *p*(*z*): that with mean 0 and "
-        "variance 1; *p*(*x* | *z*): the probability of the images by the logits. *N* images, *D* pixels, *J* latents. The loss is the mean over "
-        "draws *z* from *q* (E_{*q*}) of the first term, plus the second, in nats.",
+        "Eight questions, numbered apart from the steps, to ask of a VAE that trains and is wrong. *x*: the images; *z*: a draw of the "
+        "latents, made with noise *ε*; the deviation: exp(log-variance / 2); *q*(*z* | *x*): the normal distribution of mean and "
+        "log-variance; *p*(*z*): that with mean 0 and variance 1; *p*(*x* | *z*): the probability of the images by the logits. *N* images, "
+        "*D* pixels, *J* latents. The loss is the mean over draws *z* from *q* (E_{*q*}) of the first term, plus the second, in nats.",
         "The VAE with eight numbers: at the log-variance, is it the variance or its half that is exponentiated; at the noise, has each image its "
         "own; at z, is it drawn at all; at the logits, is the sigmoid applied once; at the reconstruction, is it summed over pixels; at the KL "
         "divergence, is it summed over the code, has it its half, has it its sign.",
