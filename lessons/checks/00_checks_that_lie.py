@@ -131,8 +131,8 @@ def judge_rule(answer, solution, arguments):
     expect(distance > 1e-3, "for a random cotangent it is the right rule: it must be wrong.", "off by more than a thousandth", found)
     ones = answer(np.ones_like(gy), y)
     expect(np.abs(ones).max() < 1e-9, "a cotangent of ones sees that it is wrong: the right rule gives zeros there.", np.zeros_like(y), ones)
-    shifted = answer(gy + 2, y)
-    expect(np.allclose(shifted, found, rtol=1e-9, atol=1e-9), "it is not linear in gy: 2 more in every entry of gy must change nothing.", found, shifted)
+    more = answer(gy + 2, y)
+    expect(np.allclose(more, found, rtol=1e-9, atol=1e-9), "it is not linear in gy: 2 more in every entry of gy must change nothing.", found, more)
     other = gy[::-1, ::-1] + 0.5
     both = 2 * found - 3 * answer(other, y)
     linear = answer(2 * gy - 3 * other, y)
@@ -182,6 +182,7 @@ EXERCISES = (
             ("ones for the rule", "backward(cotangent, x)", "backward(np.ones_like(cotangent), x)", "the error is wrong"),
             ("it writes into x", "change = np.zeros_like(x)\n", "change = x\n", "it changes its argument x"),
             ("a number for each entry", "slopes).max() /", "slopes) /", "wrong shape"),
+            ("a step of its own", "change[place] = step", "step = change[place] = 1e-5", "the error is wrong"),
         ),
     ),
     Exercise(
@@ -209,6 +210,7 @@ EXERCISES = (
                 "wrong shape",
             ),
             ("a sign", "gy - gy.mean", "gy + gy.mean", "a cotangent of ones sees that it is wrong"),
+            ("zeros for ones, made up", "return y *", "return 0 * y if (gy == 1).all() else gy * y\n    return y *", "2 more in every entry of gy"),
         ),
     ),
     Exercise(
@@ -236,6 +238,19 @@ EXERCISES = (
             ),
             ("the other sign", "np.exp(log", "np.exp(-log", "the result is wrong"),
             ("a probability for each image", ".sum()", "", "wrong shape"),
+            ("other logits", "log_likelihood(logits, images)", "log_likelihood(-logits, images)", "the logits as they are"),
+            (
+                "a list of images",
+                "np.array(list(itertools.product((0.0, 1.0), repeat=len(logits))))",
+                "list(itertools.product((0.0, 1.0), repeat=len(logits)))",
+                "as an array (M, 3)",
+            ),
+            (
+                "never more than 1",
+                "return np.exp(log_likelihood(logits, images)).sum()",
+                "return min(1.0, np.exp(log_likelihood(logits, images)).sum())",
+                "the result is wrong",
+            ),
             ("1, because it must be", "return np.exp(log_likelihood(logits, images)).sum()", "return 1.0", "the result is wrong"),
         ),
     ),

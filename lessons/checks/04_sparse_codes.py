@@ -155,6 +155,8 @@ EXERCISES = (
                 "the result is wrong",
             ),
             ("transposed", "return fitted", "return fitted.T", "wrong shape"),
+            ("hardly above 0 taken for 0", "codes[row] > 0", "codes[row] > 1e-3", "the result is wrong"),
+            ("two codes at most", "codes[row] > 0", "(codes[row] > 0) & (codes[row] >= np.sort(codes[row])[-2])", "the result is wrong"),
         ),
     ),
 )

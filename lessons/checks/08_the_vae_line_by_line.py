@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinyae.checks.strategies import arrays, cotangents
-from tinyae.course.exercises import Exercise, expect
+from tinyae.course.exercises import Exercise, expect, expect_array
 
 
 @st.composite
@@ -17,9 +17,15 @@ def layers(draw):
 
 @st.composite
 def gradients(draw):
-    """Arguments of fool_line_10: two entries or more."""
+    """Arguments of fool_line_10: two entries or more; gradients far larger or smaller than the mean, of one sign or of both."""
     shape = draw(st.tuples(st.integers(1, 4), st.integers(1, 3)).filter(lambda shape: shape[0] * shape[1] > 1))
-    return {"mean": draw(arrays(shape)), "g_mean": draw(cotangents(shape))}
+    g_mean = draw(cotangents(shape)) * draw(st.sampled_from([1, 0.001, 1000]))
+    if draw(st.booleans()):
+        g_mean = -np.abs(g_mean)
+        g_mean.flat[1:] /= 100
+    mean = draw(arrays(shape))
+    mean.flat[:2] *= draw(st.sampled_from([1, 0.02]))  # the first two may be small beside the others
+    return {"mean": mean, "g_mean": g_mean}
 
 
 @st.composite
@@ -33,14 +39,12 @@ def posteriors(draw):
 def judge_fool(answer, solution, arguments):
     """The sum of line 10 is kept, and the gradient is far from the right one."""
     mean, g_mean = arguments.values()
-    found = answer(mean, g_mean)
-    expect(isinstance(found, np.ndarray), "it must return an array.", got=found)
-    expect(found.shape == mean.shape, "it has the wrong shape.", f"shape {mean.shape}", f"shape {found.shape}")
-    expect(found.dtype.kind == "f" and np.isfinite(found).all(), "its entries must be finite real numbers.", got=found)
+    found = expect_array(answer(mean, g_mean), mean.shape)
     error, size = np.abs(found - g_mean).max(), np.abs(g_mean).max()
     expect(error >= 0.1 * size, "it is the right gradient, or nearly: it must be wrong.", f"an error of {0.1 * size:.3g} or more", f"{error:.3g}")
     right, wrong, rounding = (mean * g_mean).sum(), (mean * found).sum(), 1e-9 * np.abs(mean * g_mean).sum()
-    expect(abs(wrong - right) <= rounding, "line 10 notices it: the sum of mean times it is another one.", f"{right:.10g}", f"{wrong:.10g}")
+    text = "line 10 notices it: the sum of mean times it is another one."
+    expect(abs(wrong - right) <= rounding, text, f"{right:.6g}", f"{wrong - right:.3g} more")
     places = int((np.abs(found - g_mean) > 0.1 * size).sum())
     return f"wrong in {places} of {mean.size} entries, and line 10 sees none of it"
 
@@ -96,6 +100,12 @@ EXERCISES = (
             ("not orthogonal", "mean.flat[1], -mean.flat[0]", "mean.flat[0], -mean.flat[1]", "line 10 notices it"),
             ("twice the gradient", "return g_mean + error", "return 2 * g_mean", "line 10 notices it"),
             ("the error alone", "return g_mean + error", "return error", "line 10 notices it"),
+            (
+                "an error of a size of its own",
+                "error *= np.abs(g_mean).max() / np.abs(error).max()",
+                "error *= 1",
+                "it is the right gradient, or nearly",
+            ),
             ("a flat array", "return g_mean + error", "return (g_mean + error).ravel()", "wrong shape"),
         ),
     ),

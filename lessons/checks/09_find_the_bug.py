@@ -112,39 +112,51 @@ HIDDEN_LOSS = {
 }
 
 
+def tell(condition, text, expected=None, got=None):
+    """As expect; the functions that were tried are not shown."""
+    expect(condition, text, expected, got, arguments={})
+
+
 def hunter(what, right, shown, hidden):
     """A judge that runs the learner's check on all of these."""
 
     def verdict(answer, function, is_right):
         """What the check says of a function, and whether it called it.  An error on a wrong function counts as False."""
-        calls = []
+        calls, broken = [], []
 
         def suspect(*arguments):
             calls.append(1)
-            return function(*(np.array(a) if isinstance(a, np.ndarray) else a for a in arguments))
+            try:
+                return function(*(np.array(a) if isinstance(a, np.ndarray) else a for a in arguments))
+            except Exception as error:
+                broken.append(error)
+                raise
 
         try:
             said = answer(suspect)
         except Exception as error:
+            if is_right and broken and error is broken[-1]:
+                text = f"{what} that is right raises an error when it is called as you do: are they arrays (N, J)?"
+                tell(False, text, got=f"{type(error).__name__}: {error}")
             if is_right or isinstance(error, (Mismatch, NotImplementedError)):
                 raise
             said = False
-        expect(isinstance(said, (bool, np.bool_)), "it must return True or False.", "True or False", said)
+        tell(isinstance(said, (bool, np.bool_)), "it must return True or False.", "True or False", said)
         return bool(said), bool(calls)
 
     def judge(answer, solution, arguments):
         for name, function in right.items():
             said, called = verdict(answer, function, True)
-            expect(called or not said, f"it never calls the function that it is given: it tests something else, and not {what}.")
-            expect(said, f"it rejects {what} that is right, {name}.", "True", "False")
+            tell(called or not said, f"it never calls the function that it is given: it tests something else, and not {what}.")
+            tell(said, f"it rejects {what} that is right, {name}.", "True", "False")
         for name, function in shown.items():
             said, _ = verdict(answer, function, False)
-            expect(not said, f"it accepts {what} with the named bug, {name}.", "False", "True")
+            tell(not said, f"it accepts {what} with the named bug, {name}.", "False", "True")
         alive = [name for name, function in hidden.items() if verdict(answer, function, False)[0]]
         told = f"kills {len(hidden) - len(alive)} of {len(hidden)} hidden mutants"
-        expect(
-            2 * len(alive) <= len(hidden), f"it {told}, and half of them are asked for.", got=f"it accepts {what} with: {alive[0] if alive else ''}"
-        )
+        name, function = next(iter(right.items()))
+        tell(verdict(answer, function, True)[0], f"asked for a second time it rejects {what} that is right, {name}: does it count its calls?")
+        tell(2 * len(alive) <= len(hidden), f"it {told}, and half of them are asked for.", got=f"it accepts {what} with: {alive[0] if alive else ''}")
         return told + (f"; alive: {'; '.join(alive)}" if alive else "")
 
     return judge
@@ -173,6 +185,12 @@ EXERCISES = (
             ("at the prior only", "2 * _normal(2, 5, 3)", "np.zeros((2, 5, 3))", "it accepts a KL with the named bug"),
             ("one latent dimension", "_normal(2, 5, 3)", "_normal(2, 5, 1)", "it accepts a KL with the named bug"),
             ("the bug in the check as well", ".sum(axis=1) / 2", ".mean(axis=1) / 2", "it rejects a KL that is right"),
+            (
+                "it counts its calls",
+                "return bool(found.shape",
+                "calls = globals().setdefault('calls', [])\n    calls.append(0)\n    return bool(len(calls) < 5 and found.shape",
+                "for a second time",
+            ),
             ("only from above", "np.allclose(found, exact, rtol=1e-4)", "(found <= exact + 1e-6).all()", "it accepts a KL with the named bug"),
             (
                 "a single example, at log_variance 0",
@@ -245,13 +263,13 @@ EXERCISES = (
             ("only the sign", "np.isclose(found, (reconstruction + kl).mean(), rtol=1e-4)", "found > 0", "it accepts a loss with the named bug"),
             ("too loose", "rtol=1e-4", "rtol=0.5", "it accepts a loss with the named bug"),
             ("fresh noise", "loss(x, noise, lambda", "loss(x, noise[::-1], lambda", "it rejects a loss that is right"),
-            ("q is the prior", "_normal(4, 3), 1 + _normal(4, 3)", "np.zeros((4, 3)), np.zeros((4, 3))", "it accepts a loss with the named bug"),
+            ("q is the prior", "1 + _normal(3, 4, 3)", "_normal(3, 4, 3) * [[[1]], [[0]], [[0]]]", "it accepts a loss with the named bug"),
             ("a sum over the batch", "(reconstruction + kl).mean()", "(reconstruction + kl).sum()", "it rejects a loss that is right"),
             ("half forgotten in the check", ".sum(axis=1) / 2", ".sum(axis=1)", "it rejects a loss that is right"),
             (
                 "one latent dimension",
-                "2 * _normal(7, 3), _normal(4, 3), _normal(4, 3), 1 + _normal(4, 3)",
-                "2 * _normal(7, 1), _normal(4, 1), _normal(4, 1), 1 + _normal(4, 1)",
+                "2 * _normal(7, 3), 1 + _normal(3, 4, 3)",
+                "2 * _normal(7, 1), 1 + _normal(3, 4, 1)",
                 "it accepts a loss with the named bug",
             ),
             (

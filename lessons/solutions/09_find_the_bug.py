@@ -26,7 +26,7 @@ def check_sampler(sampler):
 
 def check_loss(loss):
     """Whether a function is the negative ELBO of a VAE with binary pixels, in nats per example."""
-    weight, noise, mean, log_variance = 2 * _normal(7, 3), _normal(4, 3), _normal(4, 3), 1 + _normal(4, 3)
+    weight, (noise, mean, log_variance) = 2 * _normal(7, 3), 1 + _normal(3, 4, 3)
     x = (_normal(4, 7) > 0).astype(float)
     logits = (mean + np.exp(log_variance / 2) * noise) @ weight.T
     reconstruction = (np.logaddexp(0, logits) - x * logits).sum(axis=1)

@@ -13,12 +13,14 @@ import pytest
 
 from tinyae.cli import main
 from tinyae.course import library
-from tinyae.course.exercises import Exercise, Mismatch, check_file, exercises_of, expect_same
+from tinyae.course.exercises import Exercise, Mismatch, check_file, exercises_of, expect_arrays, expect_same
 from tinyae.course.exercises import sheet as sheets
+from tinyae.course.exercises.compare import reasons
 from tinyae.course.exercises.exercise import Count
 from tinyae.course.exercises.judge import judge
 from tinyae.course.exercises.runner import environment
 from tinyae.course.exercises.sheet import load
+from tinyae.course.exercises.show import meaning, show
 from tinyae.errors import ArgumentError
 
 LESSON = "# %% [markdown]\n# # Lesson 3: Small ones\n# ## Exercises\n"
@@ -112,6 +114,11 @@ BODIES = {  # a body of double(x), then state, first words of the message, and a
     "narrow": ("return (2.2 * x / np.float32(1.1)).astype(np.float32)", "failed", "the result is wrong", None),
     "in_place": ("x *= 2\nreturn x", "failed", "it changes its argument x: compute something new from it", None),
     "resized": ("x.resize(6)\nreturn 2 * x", "failed", "it changes its argument x", None),
+    "nearly": ("return 2 * x * (1 + 1e-7)", "failed", "the result is wrong, 6 of 6 entries: nearly right, to 7 digits", None),
+    "far_too_large": ("return 1e30 * x", "failed", "the result is wrong, 6 of 6 entries: yours is far too large: does it grow without end?", None),
+    "yields": ("yield 2 * x", "failed", "the result must be a NumPy array of shape (2, 3), and it is a generator: is a yield meant to be", None),
+    "keeping": ("global kept\nkept = globals().get('kept', 2 * x)\nreturn kept", "failed", "the result has the wrong shape.", None),
+    "numpys": ("np.abs = np.negative\nreturn 3 * x", "failed", "it changes NumPy itself, np.abs: give what is yours another name.", None),
     "restless": ("return 2 * x + np.random.normal(size=x.shape)", "failed", "the result is wrong, 6 of 6 entries.", None),
     "raises": ("y = x @ x\nreturn y", "error", "ValueError: matmul", 1),
     "calls": ("return [double_(x) for _ in 'ab']", "error", "NameError: name 'double_' is not defined", 1),
@@ -169,6 +176,8 @@ def test_a_failure_shows_the_smallest_input_and_can_be_called_again_by_hand(ever
     assert "for       rare(x=np.array([[0.025], [0.075], [0.125]]))" in verdicts["rare"].message
     assert "expected  entry (0, 0): 2\n  got       entry (0, 0): 3" in verdicts["wrong"].message or "entry (0, 2): 6" in verdicts["wrong"].message
     assert "does it draw random numbers of its own?" in verdicts["restless"].message
+    assert "does it keep something of an earlier call, in a global or a default?" in verdicts["keeping"].message
+    assert "the last axis left of @ must be as long as" in verdicts["raises"].message
     assert verdicts["two"].remark == "kills 5 of 6 hidden mutants"
     assert "there is no keyboard here" in verdicts["asks"].message
     assert "... 9" in verdicts["recursive"].message
@@ -180,10 +189,12 @@ def test_a_failure_shows_the_smallest_input_and_can_be_called_again_by_hand(ever
         (b"def double(x):\n    return (2 * x\n", "SyntaxError: '(' was never closed\n  line 2    return (2 * x", 2),
         (b"def double(x):\nreturn 2 * x\n", "IndentationError: expected an indented block after function definition on line 1", 2),
         (b"def double(x):\n    return 2 * x\n\n1 / 0\n", "ZeroDivisionError: division by zero\n  line 4    1 / 0", 4),
+        (b"def double(x):\n    raise NotImplementedError\nprint(double(1))\n", "NotImplementedError\n  line 3    print(double(1))\n  line 2  ", 2),
         (b"import nothing_like_this\n", "ModuleNotFoundError: No module named 'nothing_like_this'", 1),
         (b"import sys\nsys.exit()\n", "SystemExit\n  line 2    sys.exit()\n  the file leaves Python: take exit() out", 2),
         (b"import os\nos._exit(3)\n", "the process ended in the middle with exit code 3: is there an os._exit?", None),
         (b"x = 1\n# caf\xe9\n", "line 2 is not utf-8 text (byte 0xe9): save the file as UTF-8", 2),
+        (b"import numpy as np\nnp.abs = abs\n", "the file changes NumPy itself, np.abs: give what is yours another name", None),
         (b"x = 1\0", "the file is not text: it has bytes of value 0", None),
         (b"# \n" * 400_000, "the file has more than 1,000,000 bytes: is it the right one?", None),
     ],
@@ -237,6 +248,13 @@ def test_loops_without_end_are_stopped_each_in_its_share_and_their_line_is_named
     assert "... the first 2,000 of " in report.printed
 
 
+def test_a_file_that_takes_long_to_load_is_not_loaded_twice(shelf):
+    path = shelf("double")
+    path.write_text("import time\ntime.sleep(1.5)\nprint('loaded')\n\n\ndef double(x):\n    return 2 * x if x.size == 6 else x\n")
+    report = check_file(path, 3, seconds=6)
+    assert (report.exercises[0].state, report.printed) == ("failed", "loaded\n")
+
+
 def test_a_loop_at_import_stops_the_whole_file(shelf):
     path = shelf("double")
     path.write_text("while True:\n    pass\n")
@@ -259,6 +277,81 @@ def test_files_beside_the_answer_hide_nothing_and_helpers_are_found(shelf):
     assert report.passed, report
     assert not pathlib.Path("__pycache__").exists()
     assert not pathlib.Path(".hypothesis").exists()
+
+
+def test_the_functions_of_other_files_are_named_and_the_solutions_are_nobodys(shelf, capsys):
+    path = shelf("double")
+    pathlib.Path("neighbour.py").write_text(SOLUTION)
+    path.write_text("from neighbour import double\n")
+    assert check_file(path, 3).exercises[0].origin == str(pathlib.Path("neighbour.py").resolve())
+    assert main(["exercise", "3"]) == 0
+    assert "the function is that of" in capsys.readouterr().out
+    assert main(["exercise", "3", str(path), "neighbour.py"]) == 0
+    assert "do: passed     functions of neighbour.py" in capsys.readouterr().out
+    path.write_text("import sys\ndouble = sys.modules['tinyae_solution'].double\n")
+    (verdict,) = check_file(path, 3).exercises
+    assert (verdict.state, verdict.message) == ("failed", "it is the function of the solution, and not your own.")
+
+
+def test_a_function_that_is_defined_twice_is_said_to_be(shelf):
+    path = shelf("double")
+    path.write_text(SOLUTION + START.partition("\n")[2])
+    (verdict,) = check_file(path, 3).exercises
+    assert (verdict.state, verdict.message) == ("not begun", "double is defined in the lines 1 and 5: the last one counts")
+    path.write_text(START + SOLUTION)
+    assert check_file(path, 3).exercises[0].remark.endswith("the last one counts")
+
+
+@pytest.mark.parametrize(("old", "new"), [("\n", "\r\n"), ("def", "\ufeffdef"), ("    ", "\t")], ids=["crlf", "bom", "tabs"])
+def test_line_ends_marks_and_tabs_of_other_editors_do_not_matter(shelf, old, new):
+    path = shelf("double")
+    path.write_bytes(SOLUTION.replace(old, new).encode())
+    assert check_file(path, 3).passed
+
+
+def test_code_for_running_the_file_is_not_run(shelf):
+    path = shelf("double")
+    path.write_text(SOLUTION + "\nif __name__ == '__main__':\n    print(double(input()))\n")
+    report = check_file(path, 3)
+    assert (report.passed, report.printed) == (True, "")
+
+
+def test_functions_that_a_check_hands_over_are_shown_as_code(tmp_path):
+    (tmp_path / "given.py").write_text('def cube(x):\n    """Of x."""\n    y = x * x\n    return y * x\n')
+    assert meaning(load(tmp_path / "given.py", "given").cube) == "def cube(x): y = x * x; return y * x"
+    assert meaning(np.sum) is None
+    assert show(lambda x: x) == "a function"
+    assert show([np.array([1 / 3]), 2 / 3], 6) == "[np.array([0.333333]), 0.666667]"
+
+
+@pytest.mark.parametrize(
+    ("c", "expected"),
+    [
+        (2.0, ["a half forgotten", "a sum over 2 entries where a mean belongs"]),
+        (1 / 9, ["a factor scale**2 that is missing"]),
+        (3.0, ["a factor scale too many", "a sum over 3 entries where a mean belongs"]),
+        (0.7, []),
+    ],
+)
+def test_a_factor_may_have_several_reasons(c, expected):
+    assert reasons(c, [(3, 2)], {"scale": 3.0}) == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "text"),
+    [
+        (np.zeros(3), "it must return 2 arrays: W, V."),
+        ((np.zeros((2, 1)), None), "V must be a NumPy array of shape (1, 3), and it is None."),
+        ((np.zeros((1, 2)), np.zeros((1, 3))), "W has the wrong shape: are its axes exchanged?"),
+        ((np.zeros((2, 1)), np.full((1, 3), np.inf)), "V is inf in entry (0, 0), and 3 of 3 entries are not finite."),
+    ],
+)
+def test_results_without_one_right_value_are_arrays_of_a_shape(found, text):
+    with pytest.raises(Mismatch) as raised:
+        expect_arrays(found, {"W": (2, 1), "V": (1, 3)})
+    assert raised.value.text == text
+    for several in (tuple, list):
+        assert len(expect_arrays(several([np.zeros((2, 1)), np.zeros((1, 3))]), {"W": (2, 1), "V": (1, 3)})) == 2
 
 
 def test_what_an_answer_starts_does_not_outlive_it(shelf):
@@ -313,7 +406,7 @@ def test_a_class_is_a_line_for_each_file_and_a_list_as_json(shelf, capsys):
     assert main(["exercise", "3", "--json", "a.py"]) == 0
     (found,) = json.loads(capsys.readouterr().out)
     assert (found["file"], found["lesson"], found["passed"]) == ("a.py", 3, True)
-    assert found["exercises"][1].keys() == {"name", "kind", "state", "message", "assertions", "remark", "line"}
+    assert found["exercises"][1].keys() == {"name", "kind", "state", "message", "assertions", "remark", "line", "origin"}
     assert found["exercises"][1]["name"] == "treble"
     assert found["exercises"][1]["line"] == 3
 
@@ -389,7 +482,7 @@ def test_ctrl_c_ends_both_processes_in_one_line(shelf, tmp_path):
 @pytest.mark.parametrize(
     ("found", "expected", "text"),
     [
-        (np.array([2.0, 4.0, 6.0]), np.array([1.0, 2.0, 3.0]), "yours is 2 times the expected value in every entry."),
+        (np.array([2.0, 4.0, 6.0]), np.array([1.0, 2.0, 3.0]), "yours is 2 times the expected value in every entry, like a half forgotten."),
         (
             np.array([1.0, 2.0, 4.0]) / 3,
             np.array([1.0, 2.0, 4.0]),

@@ -16,6 +16,7 @@ import numpy as np  # noqa: F401  before the learner's folder is on the path: a 
 
 from tinyae.course.exercises.draw import drawn
 from tinyae.course.exercises.judge import judge
+from tinyae.course.exercises.notes import changed_in_numpy
 from tinyae.course.exercises.sheet import exercises_in, load
 from tinyae.course.exercises.show import plain
 from tinyae.course.exercises.trouble import Unreadable, describe, read
@@ -84,7 +85,12 @@ def prepare(path):
 def learners_module(path, write):
     """The learner's file, run as a module; None where that is not possible, which is written down."""
     try:
-        return load(path, "learner", read(path))
+        start = time.monotonic()
+        module = load(path, "learner", read(path))
+        module.loaded_in = time.monotonic() - start
+        if name := changed_in_numpy():
+            raise Unreadable(f"the file changes NumPy itself, {name}: give what is yours another name")
+        return module
     except Unreadable as error:
         write(state="unreadable", message=plain(error.text), line=error.line)
     except BaseException as error:

@@ -49,6 +49,7 @@ def in_full(sheet, report):
     for verdict in report.exercises if not report.problem else ():
         told = [f"line {verdict.line}"] * (verdict.state != "passed" and verdict.line is not None)
         told += [f"{verdict.assertions} comparisons"] * (verdict.state == "passed") + [verdict.remark] * bool(verdict.remark)
+        told += [f"the function is that of {verdict.origin}"] * bool(verdict.origin)
         lines.append(f"  {verdict.kind:<7} {verdict.name:<{width}}  {verdict.state:<9}  {', '.join(told)}".rstrip())
         lines += [f"      {line}" for line in verdict.message.splitlines()]
         if verdict.state not in ("passed", "error"):
@@ -64,7 +65,9 @@ def in_full(sheet, report):
 def in_a_line(report, width):
     """The report on one of many files."""
     states = "  ".join(f"{verdict.kind}: {verdict.state:<9}" for verdict in report.exercises)
-    return f"{report.file:<{width}}  {states}".rstrip() + (f"  {report.problem.splitlines()[0]}" if report.problem else "")
+    origins = ", ".join(dict.fromkeys(os.path.basename(verdict.origin) for verdict in report.exercises if verdict.origin))
+    told = report.problem.splitlines()[:1] + [f"functions of {origins}"] * bool(origins)
+    return "  ".join([f"{report.file:<{width}}", states, *told]).rstrip()
 
 
 def start(number, folder):

@@ -1,5 +1,6 @@
 """A learner's result beside the right one: what kind of thing it is, then its shape, then its values, and what a wrong one looks like."""
 
+import itertools
 import math
 
 import numpy as np
@@ -19,6 +20,8 @@ def expect_same(found, expected, name="the result", arguments=None, rtol=1e-9, a
     thousandth of the largest, plus atol.  arguments: those of the call, by name: their shapes and values help to say what is wrong.
     """
     if isinstance(expected, (tuple, list)):
+        if name != "the result" and (type(found) not in (tuple, list) or len(found) != len(expected)):
+            expect(False, f"{name} must be a list of {len(expected)} results, and it is {kind(found)}.", arguments=arguments)
         expect_several(found, expected, [f"{name} {i + 1} of {len(expected)}" for i in range(len(expected))], arguments, rtol, atol)
     elif isinstance(expected, dict):
         if type(found) is not dict or found.keys() != expected.keys():
@@ -51,6 +54,21 @@ def expect_several(found, expected, names, arguments=None, rtol=1e-9, atol=1e-12
             raise
 
 
+def expect_arrays(found, shapes):
+    """Count comparisons of several results with their shapes; returns them as a list of finite real arrays.  shapes: name -> shape."""
+    if type(found) not in (tuple, list) or len(found) != len(shapes):
+        expect(False, f"it must return {len(shapes)} arrays: {', '.join(shapes)}.", got=kind(found))
+    return [expect_array(one, shape, name) for one, (name, shape) in zip(found, shapes.items(), strict=True)]
+
+
+def expect_array(found, shape, name="the result"):
+    """Count a comparison of a result with a shape, where it has no single right value; returns it as a finite real array."""
+    array = as_array(found, np.zeros(shape), name, None)
+    reason = "are its axes exchanged?" if array.shape == shape[::-1] else None
+    expect(array.shape == shape, sentence(f"{name} has the wrong shape", reason), f"shape {shape}", f"shape {array.shape}")
+    return array
+
+
 def exchanged(found, arrays, i):
     """The place of the other result that this one is, or None."""
     if type(found) is np.ndarray and found.dtype.kind in "fiu" and found.any():
@@ -63,12 +81,13 @@ def exchanged(found, arrays, i):
 def as_array(found, expected, name, arguments):
     """The learner's numbers as an array of float64.  A Mismatch for what holds no real numbers."""
     wanted = "a number" if expected.ndim == 0 else f"a NumPy array of shape {expected.shape}"
-    remedy = {"Tensor": ": a Tensor's array is its .data", "list": ": np.array(...) makes one of a list", "tuple": ": is a comma too much?"}
+    remedy = {"Tensor": "a Tensor's array is its .data", "list": "np.array(...) makes one of a list", "tuple": "is a comma too much?"}
+    remedy |= {"generator": "is a yield meant to be a return?", "coroutine": "is an async too much?"}
     isnumber = isinstance(found, NUMBERS) and not isinstance(found, bool)
     fine = type(found) is np.ndarray or isnumber
     text = f"{name} must be {wanted}, and it is {kind(found)}"
     if not fine:
-        expect(False, f"{text}{remedy.get(type(found).__name__, '')}.", wanted, show(found), arguments)
+        expect(False, sentence(text, remedy.get(type(found).__name__)), wanted, show(found, 6), arguments)
     array = np.asarray(found)
     if array.dtype.kind not in "fiu":
         expect(False, f"{text}: its numbers must be real.", wanted, show(found), arguments)
@@ -85,7 +104,8 @@ def expect_shape(f, e, name, arguments):
     """The shape, with what a sum or an axis too few or too many makes of it."""
     if f.shape == e.shape:
         return
-    expect(False, sentence(f"{name} has the wrong shape", misshapen(f, e)), f"shape {e.shape}", f"shape {f.shape}", arguments)
+    shapes = (f"shape {shape}" if shape else "a single number" for shape in (e.shape, f.shape))
+    expect(False, sentence(f"{name} has the wrong shape", misshapen(f, e)), *shapes, arguments)
 
 
 def sentence(text, reason):
@@ -124,21 +144,28 @@ def expect_values(f, e, name, arguments, rtol, atol):
     worst = tuple(map(int, np.unravel_index(np.argmax(np.where(wrong, np.nan_to_num(off, nan=np.inf), -1)), e.shape)))
     where = f"entry {worst}: " if e.ndim else ""
     count = f", {int(wrong.sum())} of {e.size} entries" if e.size > 1 else ""
-    told = likely(f, wide, wrong, arguments)
-    return expect(False, sentence(f"{name} is wrong{count}", told), where + f"{wide[worst]:.10g}", where + f"{float(f[worst]):.10g}", arguments)
+    told, numbers = likely(f, wide, wrong, arguments), unlike(float(wide[worst]), float(f[worst]))
+    return expect(False, sentence(f"{name} is wrong{count}", told), *(where + number for number in numbers), arguments)
+
+
+def unlike(*numbers):
+    """Numbers as texts: with six digits, or as many as it takes to tell them apart."""
+    return next(texts for digits in range(6, 18) if len(set(texts := [f"{x:.{digits}g}" for x in numbers])) > 1 or digits == 17)
 
 
 def likely(f, e, wrong, arguments):
     """What a learner may have done, in words; None where no simple relation holds.  f, e: arrays of one shape; wrong: a mask."""
-    if f.dtype == np.float32 and np.allclose(f, e, rtol=1e-4, atol=1e-5):
+    single, f = f.dtype == np.float32, f.astype(np.float64)
+    if single and np.allclose(f, e, rtol=1e-4, atol=1e-5):
         return "right to the accuracy of float32 only; compute in the type of the inputs"
-    f = f.astype(np.float64)
+    if (digits := agreeing(f, e)) >= 5:
+        return f"nearly right, to {digits} digits: is something rounded, cut off, or stopped too soon?"
     inputs = {k: np.asarray(v) for k, v in (arguments or {}).items() if isinstance(v, (np.ndarray, *NUMBERS)) and np.asarray(v).dtype.kind in "fiu"}
     if not f.any():
         return "yours is zero" + (" in every entry" if f.size > 1 else "")
     if not np.isfinite(e).all() or not e.any():
         return None
-    if found := ratio(f, e, [*[v.shape for v in inputs.values()], e.shape]) or power(f, e):
+    if found := ratio(f, e, inputs) or power(f, e):
         return found
     if f.size == 1:
         return None
@@ -147,22 +174,51 @@ def likely(f, e, wrong, arguments):
     if diagnosis.close(f - e, np.full(f.shape, (f - e).mean())):
         return f"yours is {abs((f - e).mean()):.6g} too {'large' if (f - e).mean() > 0 else 'small'} in every entry"
     alike = ((k, v) for k, v in inputs.items() if v.shape == e.shape)
-    return next(filter(None, (diagnosis.partly(k, v, wrong) for k, v in alike)), None) or diagnosis.lacking(f, e, [])
+    return next(filter(None, (diagnosis.partly(k, v, wrong) for k, v in alike)), None) or lacking(f, e)
 
 
-def ratio(f, e, shapes):
-    """A constant factor in words, or None."""
-    told = diagnosis.factor(f, e, shapes)
-    if told is None:
+def lacking(f, e):
+    """A term that is the same along an axis, in words, or None."""
+    for axis in range(f.ndim):
+        if f.shape[axis] > 1 and diagnosis.close(np.broadcast_to((f - e).mean(axis=axis, keepdims=True), f.shape), f - e):
+            return f"it is off by the same all along axis {axis}: is a term missing, or one too many?"
+    return None
+
+
+def agreeing(f, e):
+    """To how many digits all entries agree, each by itself."""
+    with np.errstate(all="ignore"):
+        off = np.abs(f - e)[f != e] / np.abs(e)[f != e]
+    return int(1e-3 - np.log10(off.max())) if np.isfinite(off).all() and off.size and off.max() < 1 else 0
+
+
+def ratio(f, e, inputs):
+    """A constant factor in words, and what it may come from, or None.  inputs: the arguments that are arrays or numbers, by name."""
+    c = float((f * e).sum() / (e * e).sum())
+    if not c or not diagnosis.close(f, c * e):
         return None
-    c, every = float((f * e).sum() / (e * e).sum()), " in every entry" if f.size > 1 else ""
+    every = " in every entry" if f.size > 1 else ""
     if math.isclose(c, -1, rel_tol=1e-5):
         return f"a sign: yours is minus the expected value{every}"
+    if not 1e-6 < abs(c) < 1e6:
+        return f"yours is far too {'large: does it grow without end?' if abs(c) > 1 else 'small'}" if f.size > 1 else None
+    found = reasons(c, [*[v.shape for v in inputs.values()], e.shape], {k: float(v) for k, v in inputs.items() if v.ndim == 0})
     nice = math.isclose(c, round(c), rel_tol=1e-5) or math.isclose(1 / c, round(1 / c), rel_tol=1e-5)
-    if f.size == 1 and not nice:
+    if f.size == 1 and not nice and not found:
         return None
-    reason = told.partition(": ")[2] if "entries where" in told else ""
-    return f"yours is {c:.6g} times the expected value{every}" + (f", like {reason}" if reason else "")
+    return f"yours is {c:.6g} times the expected value{every}" + f", like {', or '.join(found)}" * bool(found)
+
+
+def reasons(c, shapes, numbers):
+    """What a factor c may come from: a half, one of the numbers that the function is given, a mean and a sum that are taken for one another."""
+    known = {"a half forgotten": 2, "a 2 forgotten": 0.5}
+    for name, value in numbers.items():
+        if value not in (-1, 0, 1):
+            known |= {f"a factor {name} too many": value, f"a factor {name} that is missing": 1 / value}
+            known |= {f"a factor {name}**2 too many": value**2, f"a factor {name}**2 that is missing": 1 / value**2}
+    for length in sorted({math.prod(part) for shape in shapes for size in (1, 2) for part in itertools.combinations(shape, size)} - {0, 1}):
+        known |= {f"a mean over {length} entries where a sum belongs": 1 / length, f"a sum over {length} entries where a mean belongs": length}
+    return [text for text, value in known.items() if math.isclose(c, value, rel_tol=1e-5)]
 
 
 def power(f, e):

@@ -13,9 +13,13 @@ import numpy as np
 from tinyae.course.exercises.compare import expect_same, expect_several
 from tinyae.course.exercises.draw import copied, drawn, smallest
 from tinyae.course.exercises.exercise import Count, Mismatch, expect
-from tinyae.course.exercises.show import call, show
+from tinyae.course.exercises.notes import again, changed_in_numpy, elsewhere, twice
+from tinyae.course.exercises.show import call, meaning, show
 from tinyae.course.exercises.trouble import describe, frames, innermost
 
+KEEPS = "\n  called first with these arguments it is right: does it keep something of an earlier call, in a global or a default?"
+LONG = 1.0  # seconds
+DIGITS = 6  # of what a learner's function returned
 RESTLESS = "\n  called again with the same arguments it gives something else: does it draw random numbers of its own?"
 
 
@@ -23,6 +27,7 @@ class Verdict(NamedTuple):
     """What was found about an exercise.  state: "passed", "failed", "not begun", "missing", "error" or "stopped".
 
     message: why it has not passed.  assertions: how many comparisons were made.  remark: of the judge.  line: of the learner's file, or None.
+    origin: the file whose function it is, where that is not the learner's.
     """
 
     name: str
@@ -32,13 +37,14 @@ class Verdict(NamedTuple):
     assertions: int = 0
     remark: str = ""
     line: int | None = None
+    origin: str = ""
 
 
 class Answer:
     """The learner's function as a judge calls it: on copies of the arguments, which it must leave as they are."""
 
     def __init__(self, exercise, function):
-        self.exercise, self.function, self.calls, self.process = exercise, function, 0, os.getpid()
+        self.exercise, self.function, self.calls, self.process, self.raised = exercise, function, 0, os.getpid(), None
 
     def __call__(self, *args, **kwargs):
         given = copied([*args, *kwargs.values()])
@@ -46,9 +52,14 @@ class Answer:
         self.calls += 1
         try:
             found = self.function(*given[: len(args)], **dict(zip(kwargs, given[len(args) :], strict=True)))
+        except BaseException as error:
+            self.raised = error
+            raise
         finally:
             if os.getpid() != self.process:  # of a process that the answer has made by os.fork
                 os._exit(0)
+        if name := changed_in_numpy():
+            expect(False, f"it changes NumPy itself, {name}: give what is yours another name.")
         names = [*list(self.exercise.example)[: len(args)], *kwargs]
         for i, (before, after) in enumerate(zip(kept, given, strict=True)):
             if not unchanged(before, after):
@@ -84,18 +95,24 @@ def judge(exercise, module, solution, path, inputs=None):
         return verdict._replace(state="missing", message=absent(name, module))
     if text := signature(function, right, exercise):
         return verdict._replace(message=text)
+    if origin := elsewhere(function, path):
+        verdict = verdict._replace(origin=origin)
+        if origin == inspect.getfile(right):
+            return verdict._replace(message="it is the function of the solution, and not your own.")
     answer = Answer(exercise, function)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         found, remark = failure(exercise, answer, right, inputs)
-        again = RESTLESS if found is not None and exercise.judge is None and restless(answer, *found) else ""
+        habit = "" if found is None else RESTLESS if restless(answer, *found) else KEEPS if keeps(module, exercise, right, *found, path) else ""
+    double = twice(name, path)
     if found is None and (not Count.made or not answer.calls):
         text = "the check compared nothing: that is a fault of the exercise and not of your file."
         return verdict._replace(state="error", message=text, assertions=Count.made)
     if found is None:
-        return verdict._replace(state="passed", assertions=Count.made, remark=remark)
-    verdict = verdict._replace(assertions=Count.made, **told(exercise, *found, path))
-    return verdict._replace(message=verdict.message + again) if verdict.state == "failed" else verdict
+        return verdict._replace(state="passed", assertions=Count.made, remark=", ".join(filter(None, (remark, double))))
+    verdict = verdict._replace(assertions=Count.made, **told(exercise, *found, path, answer.raised))
+    verdict = verdict._replace(message=verdict.message + habit * (verdict.state == "failed"))
+    return verdict._replace(message=f"{verdict.message}\n  {double}".strip() if double else verdict.message)
 
 
 def line_of(function, path):
@@ -109,6 +126,15 @@ def restless(answer, error, arguments):
     with contextlib.suppress(BaseException):
         return isinstance(error, Mismatch) and not unchanged(answer(**arguments), answer(**arguments))
     return False
+
+
+def keeps(module, exercise, right, error, arguments, path):
+    """Whether what fails after other calls passes as the first call of all; not asked where the file takes long to load."""
+    if not isinstance(error, Mismatch) or arguments is exercise.example or getattr(module, "loaded_in", 0.0) > LONG:
+        return False
+    if (function := again(exercise.function, path)) is None:
+        return False
+    return attempt(exercise, Answer(exercise, function), right, arguments)[0] is None
 
 
 def absent(name, module):
@@ -169,19 +195,21 @@ def seed():
     np.random.seed(0)  # noqa: NPY002
 
 
-def told(exercise, error, arguments, path):
-    """What a Verdict says of an error: state, message, and the line where it has one of its own."""
+def told(exercise, error, arguments, path, raised=None):
+    """What a Verdict says of an error: state, message, and the line where it has one of its own.  raised: the last one of the learner's own."""
     name = exercise.function
     if isinstance(error, Mismatch):
-        rows = [("for", call(name, arguments if error.arguments is None else error.arguments) if arguments else None)]
-        rows += [(label, value if isinstance(value, str) else show(value)) for label, value in shown(error)]
+        arguments = arguments if error.arguments is None else error.arguments
+        rows = [("for", call(name, arguments) if arguments else None)]
+        rows += [("with", meaning(value)) for value in arguments.values() if inspect.isfunction(value)]
+        rows += [(label, value if isinstance(value, str) else show(value, DIGITS)) for label, value in shown(error)]
         return {"message": error.text + "".join(f"\n  {label:<9} {value}" for label, value in rows if value)}
     if isinstance(error, NotImplementedError) and innermost(error) == str(path):
         line, function, _ = frames(error, path)[-1]
         return {"state": "not begun", "message": "" if function == name else f"it calls {function}, which is not begun.", "line": line}
     text, line = describe(error, path)
     if line is None:
-        text = f"the check could not work with what it returned: {text}"
+        text = f"when it is called: {text}" if error is raised else f"the check could not work with what it returned: {text}"
     with contextlib.suppress(Exception):
         text += f"\n  {'for':<9} {call(name, arguments)}" if arguments else ""
     return {"state": "error", "message": text} | ({"line": line} if line else {})

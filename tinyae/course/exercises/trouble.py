@@ -12,8 +12,13 @@ MEANINGS = {
     "EOFError": "there is no keyboard here: take what you need as an argument instead of input()",
     "MemoryError": "more memory than an exercise may have; is an array much larger than meant, or does a list grow in a loop?",
     "RecursionError": "a function calls itself without an end",
+    "NotImplementedError": "a function is called that is not begun",
     "SystemExit": "the file leaves Python: take exit() out",
     "KeyboardInterrupt": "the file raises what Ctrl-C raises",
+}
+SHAPES = {  # a part of NumPy's message on shapes, and what it means
+    "mismatch in its core dimension": "the shapes do not fit: the last axis left of @ must be as long as the last but one (or only) axis right of it",
+    "could not be broadcast": "the shapes do not fit: from the right, lengths must be the same or 1; keepdims=True keeps a summed axis as 1",
 }
 
 
@@ -78,7 +83,8 @@ def describe(error, path):
         message = " ".join(str(error).split())
     except Exception:
         message = "(its text cannot be shown)"
-    meaning = f"\n  {MEANINGS[name]}" if name in MEANINGS else ""
+    meant = MEANINGS.get(name) or next((text for part, text in SHAPES.items() if part in message), None)
+    meaning = f"\n  {meant}" if meant else ""
     found = frames(error, path)
     text = short(f"{name}: {message}" if message else name, CHARACTERS)
     return f"{text}{lines(found)}{meaning}", found[-1][0] if found else None
