@@ -13,6 +13,7 @@ import tempfile
 
 import tinyae as ta
 from tinyae import course
+from tinyae.course.page import limits_of
 from tinyae.course.record import read_bands
 
 README = pathlib.Path(__file__).parent.parent / "lessons" / "README.md"
@@ -63,12 +64,12 @@ def table_of(lesson, full):
     seeds = len(read_bands(lesson)["full"]["seeds"])
     lines = [
         f"\n## {lesson.number:02d} {lesson.title}\n",
-        f"| number | measured | predicted | band ({seeds} seeds) | unit |",
+        f"| number | measured | predicted | band ({seeds} seeds), or limits | unit |",
         "|---|---|---|---|---|",
     ]
     for name, row in full["numbers"].items():
         if row["kind"] == "number" or row["effect"] or "predicted" in row:
-            band = f"{row['low']:.4g} to {row['high']:.4g}" if "low" in row else "a claim"
+            band = f"{row['low']:.4g} to {row['high']:.4g}" if "low" in row else f"claim: {limits_of(row)}"
             predicted = f"{row['predicted']:.4g}" if "predicted" in row else ""
             lines.append(f"| `{name}`{' *' * row['effect']} | {row['value']:.4g} | {predicted} | {band} | {row['unit']} |")
     return "\n".join(lines) + "\n"
