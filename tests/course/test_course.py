@@ -2,6 +2,7 @@
 
 import json
 
+import matplotlib
 import numpy as np
 import pytest
 
@@ -10,6 +11,7 @@ from tinyae import course
 from tinyae.course import library
 from tinyae.course.proofs import gradient_errors
 from tinyae.errors import ArgumentError, RunError
+from tinyae.figures.style import STYLE
 
 GOOD = """# %% [markdown]
 # # Lesson 3: A small one
@@ -48,6 +50,16 @@ def test_an_unknown_lesson_names_those_there_are(shelf):
     with pytest.raises(ArgumentError, match=r"there is no lesson 99\.\n  expected  3 \(A small one\)"):
         course.run_lesson(99)
     assert not (shelf.parent / "runs").exists()
+
+
+def test_figures_are_drawn_in_our_style_and_the_readers_own_comes_back(shelf):
+    (shelf / "03_small.py").write_text(
+        GOOD.replace("lesson.finish", "import matplotlib\nlesson.number('a.size', matplotlib.rcParams['font.size'], '')\nlesson.finish")
+    )
+    with matplotlib.rc_context({"font.size": 31.0}):
+        row = json.loads((course.run_lesson(3) / "metrics.json").read_text())["numbers"]["a.size"]
+        assert row["value"] == STYLE["font.size"]
+        assert matplotlib.rcParams["font.size"] == 31.0
 
 
 def test_output_folders_count_up(shelf):

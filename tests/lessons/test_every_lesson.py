@@ -99,7 +99,17 @@ def test_most_lessons_train_something():
     assert len(TRAINS) >= 9
 
 
-def test_a_script_runs_by_itself(tmp_path):
+def test_a_script_runs_by_itself_as_the_command_runs_it(tmp_path):
+    command = [sys.executable, str(LESSONS[1].path), "--fast", "--seed", "3", "--out", "mine"]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    again = course.run_lesson(1, fast=True, seed=3, out=tmp_path / "again")
+    mine, other = (json.loads((folder / "metrics.json").read_text()) for folder in (tmp_path / "mine", again))
+    assert mine["seed"] == 3
+    assert mine["fast"] is True
+    assert mine["numbers"] == other["numbers"]
+
+
+def test_a_script_says_what_is_wrong_with_its_arguments(tmp_path):
     script = LESSONS[6].path
     command = [sys.executable, str(script), "--help"]
     told = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout

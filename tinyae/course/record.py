@@ -78,7 +78,9 @@ class Lesson:
 
     def figure(self, figure, name, alt):
         """Save a matplotlib Figure as `name` (a PNG) in the output folder, and show it where a notebook runs; `alt` says in words what it shows."""
-        figure.savefig(self.out / name, dpi=100, metadata={"Software": None, "Description": alt})
+        from tinyae.figures.style import DPI
+
+        figure.savefig(self.out / name, dpi=DPI, metadata={"Software": None, "Description": alt})
         self.figures[name] = alt
         show(self.out / name, alt)
 

@@ -69,13 +69,18 @@ def _seed(text):
 
 
 def begin(number):
-    """The record of lesson `number`, with the settings in use: the first line of every lesson."""
+    """The record of lesson `number`, with the settings in use, and our style for its figures: the first line of every lesson."""
+    import matplotlib.style
+
+    from tinyae.figures.style import STYLE
+
     found = entry(number)
     current = settings(found.path)
     if _settings.get() is None:
         current = current._replace(out=output_folder(number, current.out))
     form = f"{'fast' if current.fast else 'full'} form, seed {current.seed}" + ", control: without the effect" * current.control
     print(f"Lesson {number}: {found.title} ({form})\n")
+    matplotlib.style.use(["default", STYLE])
     lesson = Lesson(found, current)
     if _watch.get() is not None:
         _watch.get().lesson = lesson
@@ -89,6 +94,8 @@ def run_lesson(number, fast=False, seed=0, out=None, backend="numpy", control=Fa
     backend, control: see Settings.  watch: a Watch (of course.script), which keeps what each cell printed.  Raises ArgumentError for an unknown
     lesson or seed, RunError for a folder that cannot be used, CheckFailed where something that the lesson claims does not hold.
     """
+    import matplotlib
+
     found = entry(number)
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise ArgumentError("seed: a whole number, 0 or more, is needed.", got=repr(seed))
@@ -96,7 +103,8 @@ def run_lesson(number, fast=False, seed=0, out=None, backend="numpy", control=Fa
     folder = output_folder(number, out)
     token, watched = _settings.set(Settings(bool(fast), seed, folder, backend, control)), _watch.set(watch)
     try:
-        execute(read(found.path), found.path.stem, watch)
+        with matplotlib.rc_context():
+            execute(read(found.path), found.path.stem, watch)
         if not (folder / "metrics.json").exists():
             raise CheckFailed(f"lesson {number} ended without its numbers.", expected="lesson.finish() as the last line")
     finally:
