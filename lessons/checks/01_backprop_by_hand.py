@@ -111,9 +111,9 @@ EXERCISES = (
         inputs=networks(),
         returns=("the loss", "the gradient of W", "the gradient of b", "the gradient of c"),
         hints=(
-            "Write the lesson's shortcuts for weights W and V, with V = W' in the decoder: what is g_V, and what shape does it have?",
-            "Used more than once: add. W gets g_t' x from the encoder, and from the decoder what g_V is, transposed.",
-            "g_V = g_a' h has the shape (D, H); its transpose is h' g_a. So g_W = g_t.T @ x + h.T @ g_a.",
+            "Write the lesson's shortcuts for weights W and V, with V = W^T in the decoder: what is g_V, and what shape does it have?",
+            "Used more than once: add. W gets g_t^T x from the encoder, and from the decoder what g_V is, transposed.",
+            "g_V = g_a^T h has the shape (D, H); its transpose is h^T g_a. So g_W = g_t.T @ x + h.T @ g_a.",
         ),
         wrong=(
             ("the encoder's part only", "g_t.T @ x + h.T @ g_a", "g_t.T @ x", "the gradient of W is wrong"),

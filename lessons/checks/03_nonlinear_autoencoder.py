@@ -96,7 +96,7 @@ EXERCISES = (
         hints=(
             "What must be true of a relu so that nothing comes back through it? And of its output, so that W2 gets nothing either?",
             "All hidden units must be off, for every one of the points: what is inside of the relu must be below 0. Which argument can do that?",
-            "A bias below minus the largest entry of x W1' in its column: -1 - (x @ W1.T).max(axis=0). The last bias may be 0.",
+            "A bias below minus the largest entry of x W1^T in its column: -1 - (x @ W1.T).max(axis=0). The last bias may be 0.",
         ),
         wrong=(
             ("a bias of zero", "-1 - (x @ W1.T).max(axis=0)", "np.zeros(width)", "the gradient of W1 is not 0"),

@@ -65,7 +65,7 @@ EXERCISES = (
         inputs=layers(),
         returns=("g_W1", "g_b1", "g_W2", "g_b2", "g_x"),
         hints=(
-            "Lines 1 and 2 of the lesson are all you need. Name what is inside of the second tanh: u = h W2' + b2. What is g_u?",
+            "Lines 1 and 2 of the lesson are all you need. Name what is inside of the second tanh: u = h W2^T + b2. What is g_u?",
             "The slope of tanh at u is 1 - k * k: g_u is g_k times that. Then u is linear in W2, b2 and h, as the mean is in line 2 of the lesson.",
             "g_W2 = g_u.T @ h, g_b2 sums the rows, g_h = g_u @ W2. The first layer is line 1 with this g_h: g_t = g_h * (1 - h * h), and at its "
             "end g_x = g_t @ W1.",

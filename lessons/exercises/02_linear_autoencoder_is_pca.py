@@ -23,14 +23,16 @@ def weighted_gradients(covariance, encoder, decoder, weight):
 def wrong_stop(covariance, k):
     """Weights at which gradient descent stops, though they are not the best.
 
-    The loss is that of lesson 2, with the encoder A (k, D) and the decoder B (D, k); the data come in through their covariance alone.
+    The loss is |B A x - x|^2, the sum over the D pixels, mean over images, with the encoder A (k, D) and the decoder B (D, k).  The images come
+    in through their covariance C alone: it is the trace of (B A - I) C (B A - I)^T, with I the identity.
 
-    covariance: (D, D), symmetric; its eigenvalues are all different, and above 0.  k: the width of the code, 1 or more and smaller than D.
+    covariance: C, (D, D), the mean of x x^T over images, symmetric; its eigenvalues are all different, and above 0.
+    k: the width of the code, 1 or more and smaller than D.
 
     Returns two arrays, A (k, D) and B (D, k), so that
     - both gradients are 0, up to rounding;
     - the k rows of A are independent (none is a sum of multiples of the others), and so are the k columns of B: no weights of 0;
-    - the loss is larger than the least there is, by a thousandth of the total variance or more.
+    - the loss is larger than the least there is, by a thousandth of the total variance (the trace of C) or more.
     """
     raise NotImplementedError
 

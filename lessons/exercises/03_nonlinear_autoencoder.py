@@ -8,7 +8,7 @@ import numpy as np  # noqa: F401
 
 
 def leaky_backward(x, weights, biases, g):
-    """The gradients of a chain of layers, each a leaky relu of h W' + b, the slope of which is 1 above 0 and 0.1 below.
+    """The gradients of a chain of layers, each a leaky relu of h W^T + b, the slope of which is 1 above 0 and 0.1 below.
 
     Encoder and decoder are one chain here.  Write its forward pass first (you need what is inside of every bend), then go back through it.
 
@@ -24,7 +24,7 @@ def leaky_backward(x, weights, biases, g):
 def dead_network(x, width):
     """A relu autoencoder that learns nothing from these points, though its loss is large.
 
-    Its output is relu(x W1' + b1) W2' + b2, its loss the squared error, summed over the D numbers of a point, mean over the N points.
+    Its output is relu(x W1^T + b1) W2^T + b2, its loss the squared error, summed over the D numbers of a point, mean over the N points.
 
     x: (N, D), points; some number of each is not 0.  width: of the hidden layer.
 
@@ -39,7 +39,8 @@ def dead_network(x, width):
 def weight_variance(width, depth, slope, ratio):
     """The variance of random weights which makes a gradient `ratio` times as long on its way back through a chain of leaky relu layers.
 
-    Go back to step 4 of the lesson, with a bend whose slope is 1 for half of the units, and `slope` for the others.
+    Go back to step 4 of the lesson, with a bend whose slope is 1 for half of the units, and `slope` for the others.  The weights are
+    independent, with mean 0; what the lesson calls c is their variance times the width.
 
     width: of every layer, a whole number.  depth: the number of layers.  slope: 0 gives relu.  ratio: a number above 0: the length at layer 0,
     divided by that at the last layer; 1 keeps it.

@@ -22,10 +22,11 @@ def denoise_two_points(y, a, s, probability):
 def memorise(noisy, data, s):
     """The best denoiser if the training points were all there is: each of them equally likely, and nothing else possible.
 
-    Step 2 of the lesson, with a sum over the M training points in place of the integral over p.  It has the least error of all functions
-    on noisy copies of the training points.  As s goes to 0, it has error 0 and slope 0 there, and has learned nothing.
+    Step 2 of the lesson, with a sum over the M training points in place of the integral over p: a noisy point is a training point plus noise,
+    independent in each of the D numbers, normal with mean 0 and standard deviation s.  The denoiser has the least error of all functions on
+    noisy copies of the training points.  As s goes to 0, it has error 0 and slope 0 there, and has learned nothing.
 
-    noisy: (N, D).  data: (M, D), the training points.  s: the noise, a number above 0; 0.001 must work too, far from all of them.
+    noisy: (N, D).  data: (M, D), the training points.  s: a number above 0; 0.001 must work too, far from all of them.
 
     Returns an array (N, D).
     """

@@ -8,7 +8,7 @@ import numpy as np  # noqa: F401
 
 
 def two_layers_backward(x, W1, b1, W2, b2, g_k):
-    """The gradients of an encoder with two hidden layers, k = tanh(h W2' + b2) with h = tanh(x W1' + b1).
+    """The gradients of an encoder with two hidden layers, k = tanh(h W2^T + b2) with h = tanh(x W1^T + b1).
 
     Derive the backward lines, then write the forward lines again (you need h and k) and go back through them, from the last to the first.
 
@@ -38,7 +38,10 @@ def fool_line_10(mean, g_mean):
 def balances(mean, log_variance, noise, g_z, beta):
     """Line 11 for a loss of reconstruction + beta * kl: two numbers that are both 1 where such a training ends.
 
-    With beta = 1 they are the balances of the lesson.
+    A balance is the pull of the reconstruction divided by the pull of all that the loss adds to it, each weighted and added up.  With beta = 1,
+    as in the lesson, that of the mean is -(sum of mean * g_z) / (sum of mean * (mean / N)), with sums over all entries.  That of the
+    log-variance has log_variance in place of the weight, mean; g_z * noise * exp(log_variance / 2) / 2 in place of g_z; and
+    (exp(log_variance) - 1) / (2 N) in place of (mean / N).  Where does beta come in?
 
     mean, log_variance, noise: (N, J).  z = mean + exp(log_variance / 2) * noise, and kl is the mean over the N images of the KL of lesson 6.
     g_z: (N, J), the derivative of the reconstruction in z; the mean over the batch is in it already.  beta: a number above 0.

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def leaky_backward(x, weights, biases, g):
-    """The gradients of a chain of layers, each a leaky relu of h W' + b, the slope of which is 1 above 0 and 0.1 below."""
+    """The gradients of a chain of layers, each a leaky relu of h W^T + b, the slope of which is 1 above 0 and 0.1 below."""
     hs, ts = [x], []
     for w, b in zip(weights, biases, strict=True):
         ts.append(hs[-1] @ w.T + b)

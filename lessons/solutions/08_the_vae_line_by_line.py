@@ -4,7 +4,7 @@ import numpy as np
 
 
 def two_layers_backward(x, W1, b1, W2, b2, g_k):
-    """The gradients of an encoder with two hidden layers, k = tanh(h W2' + b2) with h = tanh(x W1' + b1)."""
+    """The gradients of an encoder with two hidden layers, k = tanh(h W2^T + b2) with h = tanh(x W1^T + b1)."""
     h = np.tanh(x @ W1.T + b1)
     k = np.tanh(h @ W2.T + b2)
     g_u = g_k * (1 - k * k)

@@ -640,41 +640,17 @@ def score_gradients(value, noise, log_variance, baseline):
     return [gm, gl]
 """,
     ),
-    (
-        7,
-        "hard_function",
-        "cos of frequency 30.0",
-        """
+    *(
+        (
+            7,
+            "hard_function",
+            f"cos of frequency {frequency}",
+            f"""
 def hard_function(z):
-    return 0.001 * np.cos(30.0 * z), -0.001 * 30.0 * np.sin(30.0 * z)
+    return 0.001 * np.cos({frequency} * z), -0.001 * {frequency} * np.sin({frequency} * z)
 """,
-    ),
-    (
-        7,
-        "hard_function",
-        "cos of frequency 200.0",
-        """
-def hard_function(z):
-    return 0.001 * np.cos(200.0 * z), -0.001 * 200.0 * np.sin(200.0 * z)
-""",
-    ),
-    (
-        7,
-        "hard_function",
-        "cos of frequency 1e4",
-        """
-def hard_function(z):
-    return 0.001 * np.cos(1e4 * z), -0.001 * 1e4 * np.sin(1e4 * z)
-""",
-    ),
-    (
-        7,
-        "hard_function",
-        "cos of frequency 1e6",
-        """
-def hard_function(z):
-    return 0.001 * np.cos(1e6 * z), -0.001 * 1e6 * np.sin(1e6 * z)
-""",
+        )
+        for frequency in ("30.0", "200.0", "1e4", "1e6")
     ),
     (
         7,

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 import tinyae as ta
-from tinyae import course
-from tinyae.course import run
 
 NUMBER = 9
+TRAINING = "cases = {bug: symptoms"
 SPEC = importlib.util.spec_from_file_location("vae_bugs_of_lesson_09", pathlib.Path(__file__).parent.parent / "checks" / "vae_bugs.py")
 SPEC.loader.exec_module(vae_bugs := importlib.util.module_from_spec(SPEC))
 NAMES = {
@@ -24,24 +23,6 @@ NAMES = {
     "double_sigmoid": "double sigmoid",
     "shared_noise": "one noise for the batch",
 }
-
-
-@pytest.fixture
-def broken(tmp_path, monkeypatch):
-    """Run a learner's copy with one line changed, up to the training: to reach it is to have missed the planted error."""
-
-    def run_copy(line, instead):
-        script = course.entry(NUMBER).path.read_text()
-        assert script.count(line) == 1
-        learner = tmp_path / "09_learner.py"
-        reached = 'raise RuntimeError("the planted error was not caught")\n'
-        start = "cases = {bug: symptoms"
-        assert script.count(start) == 1
-        learner.write_text(script.replace(line, instead).replace(start, reached + start))
-        monkeypatch.setattr(run, "entry", lambda number: course.Entry(NUMBER, "the learner's copy", learner))
-        course.run_lesson(NUMBER, fast=True, out=tmp_path / "out")
-
-    return run_copy
 
 
 def test_there_are_all_the_bugs_that_the_checkers_are_tested_with(lesson):
@@ -110,13 +91,12 @@ def test_the_slope_of_the_loss_along_the_hidden_scale_is_that_of_step_7(lesson, 
         ("ops.sigmoid(self.decode(z)) if bug", "self.decode(z) if bug", "start.double_sigmoid"),
         ("kl = (m**2 + np.exp(log_v) - log_v - 1) / 2", "kl = m**2 + np.exp(log_v) - log_v - 1", "start.right"),
         ("model.decode(m + np.exp(log_v / 2) * e)", "model.decode(m + np.exp(log_v) * e)", "start.right"),
-        ("gy[:, :1] * m / 3", "gy[:, :1] * m", "gradients.latent_mean_mean"),
+        ("gy[:, :1] * m / 3", "gy[:, :1] * m", "gradients.latent_mean_mean_engine"),
         ("(p.grad * p.data).sum()", "(p.grad * p.data).mean()", "slope.right"),
     ],
 )
 def test_a_wrong_line_is_found(broken, line, instead, check):
-    with pytest.raises(course.CheckFailed, match=check.replace(".", r"\.")):
-        broken(line, instead)
+    broken((line, instead), check=check, before=TRAINING)
 
 
 def test_the_tree_reads_symptoms_and_not_names(lesson):
@@ -146,13 +126,12 @@ def test_a_double_sigmoid_without_a_useful_z_costs_what_is_predicted(lesson):
     assert row["value"] == pytest.approx(row["predicted"], abs=0.3)
 
 
-def test_what_the_lesson_says_of_its_own_numbers(lesson):
-    rows = {name: row["value"] for name, row in lesson["lesson"].rows.items()}
-    assert rows["double_sigmoid.true"] > 2 * rows["right.true"]
-    assert rows["shared_noise.true"] > rows["right.true"] + 0.8
-    assert rows["double_sigmoid.own"] > lesson["floor"]
-    assert rows["pixel_mean.own"] == pytest.approx(rows["pixel_mean.true"] / 64, rel=1e-2)
-    assert abs(rows["right.moment"] - 1) < 0.12
-    assert abs(rows["deviation.moment"] - 0.5) < 0.17
+def test_what_the_lesson_says_of_its_own_numbers(lesson, measured):
+    assert measured["double_sigmoid.true"] > 2 * measured["right.true"]
+    assert measured["shared_noise.true"] > measured["right.true"] + 0.8
+    assert measured["double_sigmoid.own"] > lesson["floor"]
+    assert measured["pixel_mean.own"] == pytest.approx(measured["pixel_mean.true"] / 64, rel=1e-2)
+    assert abs(measured["right.moment"] - 1) < 0.12
+    assert abs(measured["deviation.moment"] - 0.5) < 0.17
     assert lesson["cases"]["latent_mean"]["m2+v"] > 1.3
     assert lesson["cases"]["right"]["nearest"] < 8
