@@ -166,9 +166,11 @@ def code_of(cell, number, output):
 
 
 def figure_of(path, alt):
-    """A PNG as a data URI with its size in pixels."""
+    """A PNG as a data URI, with the size at which it is shown: an inch as 100 pixels."""
+    from tinyae.figures.style import DPI
+
     data = path.read_bytes()
-    width, height = struct.unpack(">II", data[16:24])
+    width, height = (round(pixels * 100 / DPI) for pixels in struct.unpack(">II", data[16:24]))
     source = "data:image/png;base64," + base64.b64encode(data).decode()
     caption = re.sub(r"(?<![\w-])-(?=\w)", "\N{MINUS SIGN}", alt)  # a hyphen would end a line
     return {"source": source, "width": width, "height": height, "alt": alt, "caption": caption, "name": path.name}
