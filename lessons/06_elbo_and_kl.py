@@ -16,36 +16,34 @@
 #     0 ------------------------ -ELBO ----------------------------->|
 #     0 ------------ reconstruction ---------->|<--- KL(q || prior) --->|   (the same -ELBO, cut elsewhere)
 #
-# The *posterior* $p(z \mid x)$ says which $z$ may have made this $x$. $q(z \mid x)$, or $q$, is the guess of a second network,
-# the *encoder*. Two cuts of one bar, two different KLs. The figure `gap.png`, made at the end, shows the gap for real digits.
+# The *posterior* $p(z \mid x)$ says which $z$ may have made this $x$. $q(z \mid x)$, or $q$, is the guess of a second network, the
+# *encoder*. The *reconstruction* is the mean of $-\log p(x \mid z)$ over draws $z$ from $q$. KL says how far two densities are
+# apart (below); each cut has its own. The figure `gap.png`, made at the end, shows the gap for real digits.
 
 # %% [markdown]
 # ## Derivation
-# $\mathbb{E}_q[\ldots]$ is the mean over draws $z$ from $q$, in short $z \sim q$. $\mathcal{N}(a, v)$ is the normal distribution
-# with mean $a$ and variance $v$; $I$ the unit matrix. The *Kullback-Leibler divergence* (KL) of two densities is
-# $\mathrm{KL}(q \,\|\, p) = \mathbb{E}_q[\log q(z) - \log p(z)]$, never negative, and 0 only where $q = p$: $\log w \le w - 1$ (its
-# tangent), so $\mathbb{E}_q[\log(p / q)]$ is at most $\mathbb{E}_q[p / q - 1]$, the integral of $p - q$, which is 0.
+# $\mathbb{E}_q[\ldots]$ is the mean over draws $z$ from $q$, and $z \sim q$ says that $z$ is such a draw. $\mathcal{N}(a, v)$ is
+# the normal distribution with mean $a$ and variance $v$; $I$ is the unit matrix. The *Kullback-Leibler divergence* (KL) of two
+# densities is $\mathrm{KL}(q \,\|\, p) = \mathbb{E}_q[\log q(z) - \log p(z)]$. It is never negative, for a logarithm lies below its
+# tangent, $\log w \le w - 1$: so $\mathbb{E}_q[\log(p / q)]$ is at most $\mathbb{E}_q[p / q - 1]$, the integral of $p - q$, which
+# is $1 - 1 = 0$. It is 0 only where $q = p$, as the two touch only at $w = 1$.
 #
-# 1. Image and latent variables together have the density $p(x, z) = p(x \mid z)\,p(z)$; $p(z)$ is $\mathcal{N}(0, I)$. Its integral
-#    over $z$ is $p(x)$: with two latent dimensions a sum over a grid (a *quadrature*), with twenty no grid is fine enough.
-# 2. Bayes' rule, $p(x) = p(x, z) / p(z \mid x)$, holds at every $z$. Take the logarithm, insert $\log q - \log q$, and average
+# 1. Image and latent variables together have the density $p(x, z) = p(x \mid z)\,p(z)$; here $p(z)$ is $\mathcal{N}(0, I)$. Its
+#    integral over $z$ is $p(x)$. For two latents a sum over a grid finds it (*quadrature*); for twenty no grid is fine enough.
+# 2. Bayes' rule, $p(x) = p(x, z) / p(z \mid x)$, holds at every $z$. Take the logarithm, add and subtract $\log q$, and average
 #    over $z \sim q$:
-#
 #    $$\log p(x) = \mathbb{E}_q[\log p(x, z) - \log q(z)] + \mathbb{E}_q[\log q(z) - \log p(z \mid x)]$$
-#
 #    The first term is the ELBO, the second is $\mathrm{KL}(q \,\|\, p(z \mid x))$.
 # 3. A KL is not negative, so the ELBO is at most $\log p(x)$. (Jensen's inequality says it too: the mean of a logarithm is at most
-#    the logarithm of the mean.) What it loses, the *gap*, is exactly that KL: 0 only where $q$ is the posterior.
-# 4. Split $p(x, z)$ once more: $-\mathrm{ELBO} = \mathbb{E}_q[-\log p(x \mid z)] + \mathrm{KL}(q \,\|\, p(z))$, reconstruction
-#    plus KL to the prior.
+#    the logarithm of the mean.) What the ELBO lacks, the *gap*, is exactly that KL: 0 only where $q$ is the posterior.
+# 4. Now put $p(x, z) = p(x \mid z)\,p(z)$ into the ELBO:
+#    $-\mathrm{ELBO} = \mathbb{E}_q[-\log p(x \mid z)] + \mathrm{KL}(q \,\|\, p(z))$, the reconstruction plus the KL to the prior.
 # 5. The encoder gives a mean $m$ and a log-variance $l$ in each latent dimension: $q = \mathcal{N}(m, e^l)$. The KL is a sum over
-#    the dimensions, as logarithms add up. In one, $\log q = -\tfrac{1}{2}(\log 2\pi + l + (z - m)^2 / e^l)$, and the means of
-#    $(z - m)^2$ and $z^2$ are $e^l$ and $m^2 + e^l$. So $\mathbb{E}_q[\log q] = -\tfrac{1}{2}(\log 2\pi + l + 1)$ and
-#    $\mathbb{E}_q[\log p] = -\tfrac{1}{2}(\log 2\pi + m^2 + e^l)$:
-#
+#    the dimensions, as the densities are products. In one dimension $\log q = -\tfrac{1}{2}(\log 2\pi + l + (z - m)^2 / e^l)$, and
+#    under $q$ the means of $(z - m)^2$ and $z^2$ are $e^l$ and $m^2 + e^l$. So
+#    $\mathbb{E}_q[\log q] = -\tfrac{1}{2}(\log 2\pi + l + 1)$ and $\mathbb{E}_q[\log p] = -\tfrac{1}{2}(\log 2\pi + m^2 + e^l)$:
 #    $$\mathrm{KL}(q \,\|\, p(z)) = \tfrac{1}{2}(m^2 + e^l - l - 1)$$
-#
-# 6. Its derivatives in $m$ and $l$ are $m$ and $(e^l - 1)/2$. Both vanish at the prior, $m = l = 0$.
+# 6. The derivatives of this KL in $m$ and $l$ are $m$ and $(e^l - 1)/2$. Both vanish at the prior, $m = l = 0$.
 # 7. The reconstruction needs a draw from $q$: $z = m + e^{l/2} \varepsilon$, with noise $\varepsilon \sim \mathcal{N}(0, 1)$, a
 #    function of $m$ and $l$ with derivatives $\partial z/\partial m = 1$ and $\partial z/\partial l = \varepsilon\, e^{l/2} / 2$.
 # 8. The decoder gives *logits* $a$: a pixel is 1 with probability $1 / (1 + e^{-a})$. By lesson 1 $\log p(x \mid z)$ is the sum of
@@ -66,8 +64,8 @@ PRIOR = ta.distributions.Normal(0.0, 0.0)  # mean 0 and LOG-variance 0
 
 # %% [markdown]
 # ## Code
-# Backward rules by hand: each takes the *cotangent* of the result (the derivative of some later number in it), and multiplies it
-# by the derivatives of steps 6 and 7. $N$ is the number of images, $J$ of latent dimensions, $G$ of grid points, $D$ of pixels.
+# The backward rules are written by hand: each takes the *cotangent* of the result (the derivative of some later number in it) and
+# multiplies it by the derivatives of step 6 or 7. There are $N$ images, $J$ latent dimensions, $G$ grid points and $D$ pixels.
 
 
 # %%
@@ -115,9 +113,9 @@ def account(model, x, z, log_cell):
 
 # %% [markdown]
 # ## Check
-# First: is the code the derivative of the formula? Each gradient by hand is compared with the engine's, with finite differences
-# and a complex step (both: lesson 0). The noise is frozen: with fresh noise in each evaluation a difference quotient is nonsense.
-# The cotangents are random: ones would hide a transposed or summed axis.
+# First: is the code the derivative of the formula? Each gradient by hand is compared with that of the *engine* (tinyae's automatic
+# derivatives, lesson 1), with finite differences and a complex step (both: lesson 0). The noise is frozen: with fresh noise in each
+# evaluation a difference quotient is nonsense. The cotangents are random: ones would hide a transposed or summed axis.
 
 # %% The gradients of steps 6 and 7
 mean, log_variance, noise, gz = (rng.stream("gradients", i).normal((5, 3), np.float64) for i in range(4))
@@ -126,10 +124,11 @@ lesson.gradients("kl", ta.ops.kl_standard_normal, inputs, kl_backward(gy, mean, 
 lesson.gradients("draw", lambda *q: ta.ops.reparameterize(*q, noise), inputs, draw_backward(gz, log_variance, noise), gz)
 
 # %% [markdown]
-# Second: is the formula the right one? A gradient check cannot know. Samples can: the average of $\log q - \log p$ over the
+# Second: is the formula the right one? A gradient check cannot know. Samples can tell: the average of $\log q - \log p$ over the
 # engine's own draws must be the closed KL of step 5. A sampler that takes $e^l$, the variance, for the standard deviation has
-# perfect gradients of its own. Step 5 predicts its samples too: in $\log q$ and $\log p$ the mean of $(z - m)^2$ is now $e^{2l}$,
-# the average $\tfrac{1}{2}(m^2 + e^{2l} - e^l - l)$. (*Standard error* of a mean: the deviation of a value / root of their number.)
+# perfect gradients of its own. Step 5 predicts its average too: $\log q$ and $\log p$ stay, but the mean of $(z - m)^2$ is now
+# $e^{2l}$, which makes $\tfrac{1}{2}(m^2 + e^{2l} - e^l - l)$. (*Standard error* of a mean: the deviation of a value / root of
+# their number.)
 
 
 # %% The closed KL against samples
@@ -153,9 +152,10 @@ for name, z, limit in (("samples", q.rsample(noise), {"at_most": 5}), ("wrong_sa
 # %% [markdown]
 # ## Prediction
 # Written before the run. Step 2 leaves nothing unexplained: 0 nats. How large is the gap? Suppose a posterior has two equal,
-# separate peaks and $q$ sits on one: then $q = 2\,p(z \mid x)$ there, and the gap is $\log 2 = 0.69$ nats. Most digits should
-# have one peak, a little bent. So we guess: **the mean gap is half of log 2**, and fewer than one image in three is above log 2
-# (`gap_above_log2`). Your own guess, after 100 epochs and after 600: ______ and ______ nats.
+# separate peaks and $q$ sits on one, which holds half of it: then $q = 2\,p(z \mid x)$ there, and the gap is $\log 2 = 0.69$ nats.
+# Most digits should have one peak, a little bent. So we guess: **the mean gap is half of log 2**, and fewer than a third of the
+# images are above log 2 (`gap_above_log2`). Your guess, after 100 *epochs* (passes over the images) and after 600: ______ and
+# ______ nats.
 
 # %% The two predictions
 lesson.predict("account.unexplained", 0.0, "nats")
@@ -163,7 +163,8 @@ lesson.predict("test.gap", np.log(2) / 2, "nats per example")
 
 # %% [markdown]
 # ## Experiment
-# Train on 1,400 digits of 8x8 pixels (above 0.5: 1, else 0) in *batches* of 100, a step each. Then take 397 unseen *test* digits.
+# Train on 1,400 digits of 8x8 pixels (1 where the grey value is above 0.5, else 0), in *batches* of 100 images: one batch for each
+# step. Then take 397 *test* digits, which training never saw.
 
 # %% Train
 train, test = (ta.data.load("digits", split=split, binarisation="threshold") for split in ("train", "test"))
@@ -202,8 +203,8 @@ lesson.number("test.gap_without_encoder", gap_own.mean(), "nats per example")
 lesson.number("train.gap", train_gap.mean(), "nats per example", effect=True)
 lesson.microscope(ta.microscope.trace(model.loss, x[:10], noise=rng.stream("page").normal((10, 2), np.float64)))
 
-# %% The figure.  Left, for the smallest and the largest gap: the ellipses lie at one and two standard deviations of q,
-# the contours where a normal density with the posterior's peak would have its own.  Right: all test images.
+# %% The figure.  Left: test images with the smallest and the largest gap.  Ellipses: one and two standard deviations of q.
+# Contours: where a normal density with the posterior's peak would have its one and two deviations.  Right: all test images.
 left, right = (figure := Figure(figsize=(9, 4.6), layout="constrained")).subplots(1, 2)
 angle, highest = np.linspace(0, 2 * np.pi, 100), (reconstruction + kl).max() + 2
 for i, colour, label in ((gap.argmin(), "tab:blue", "smallest"), (gap.argmax(), "tab:orange", "largest")):
@@ -227,11 +228,12 @@ lesson.finish(binarisation="threshold")
 #   form) it is at most about half of log 2, after 600 (full form) well above log 2. Roughly half of what the decoder learns in
 #   between is lost in the gap: a better $p(x)$ need not show in the ELBO.
 # - Two peaks are not the reason. A normal density with each posterior's own means and variances (`gap_without_encoder`) leaves
-#   about a third or less. Most of it is the encoder's wrong guess for an image it never saw; on training images the gap is
-#   smaller, in the full form less than half. In the figure even the worst image has one main peak, and $q$ sits beside it.
-# - The account cannot see a wrong $p(x)$: it stands on both sides and cancels. So `half_grid` and `prior_draws` check it on their
-#   own. Nor a model that learnt nothing: in the control run the KL counts 20 times, no image uses its $z$, and all is as exact.
-#
+#   about a third of the gap or less. Most of the gap is the encoder's wrong guess for an image it never saw: on training images
+#   (`train.gap`) it is smaller, in the full form less than half. In the figure even the worst image has one main peak, and $q$ sits
+#   beside it.
+# - The account cannot see a wrong $p(x)$: it stands on both sides and cancels. So $p(x)$ has two checks of its own: a coarser grid
+#   (`half_grid`) and draws from the prior (`prior_draws`). Nor can the account see a model that learnt nothing: in the control run
+#   the KL counts 20 times, no image uses its $z$, and all is as exact.
 # ## Exercises
 # `tinyae exercise 6 --start`, then `tinyae exercise 6`. The trained model's pass, line by line: `microscope.html`.
 #
@@ -239,12 +241,10 @@ lesson.finish(binarisation="threshold")
 # 2. **Break.** `wrong_sampler`: perfect gradients, the right mean, and the wrong spread. Which check still finds it?
 # 3. **Extend.** `best_posterior`: with a linear decoder, find the mean and log-variance of each image's own that make its
 #    $-\mathrm{ELBO}$ smallest. How much of a gap is left when no encoder has to guess?
-#
 # ## Conventions
 # Loss = $-\mathrm{ELBO}$, in nats per example: summed over pixels and latent dimensions, mean over the batch. The encoder gives
 # mean and log-variance, the standard deviation is `exp(log_variance / 2)`. The decoder gives logits. Noise is an input.
 # Evaluation uses the mean, or many draws for a bound; generation draws from the prior. Pixels: threshold at 0.5.
-#
 # ## References
 # - Kingma & Welling 2014, Auto-Encoding Variational Bayes (the ELBO, the draw of step 7, the KL of step 5 in its appendix B).
 # - Cremer, Li & Duvenaud 2018, Inference Suboptimality in Variational Autoencoders (gaps like this one, and their parts).

@@ -1,49 +1,50 @@
 # %% [markdown]
 # # Lesson 7: Reparameterization against the score function
 #
-# **Goal.** Two *estimators*, guesses of a gradient from a random draw, have the same mean: the gradient. Say beforehand how many
-# times larger one's variance is: **138 times** for a sum of ten squares, to 5 percent; then for a VAE (variational autoencoder).
-#
+# **Goal.** Two *estimators*, guesses of a gradient from a random draw, have the same mean, the gradient, but one varies more. Say
+# beforehand how many times larger its variance is: **138 times** for a sum of ten squares, to 5 percent; then for a VAE (lesson 6).
 # ## Picture
 #
 #     score function: the draw z stays, m moves q           pathwise: the draw z = m + s e moves with m and s
 #        .-'-.                                                \         .'
 #     .-'     '-.    slope of log q, times f(z)                '.__.--z->    slope of f, times dz/dm
 #     ------z----    needs only the VALUE of f                ---------->    needs the SLOPE of f
-#
 # ## Derivation
-# A random $z$ has the density $q(z)$ of $N(m, e^{l})$: mean $m$, log-variance $l$, deviation $s = e^{l/2}$; in a model it is
-# called *latent*. We want the slopes of $L = E_q[f(z)]$, the average of $f$ over draws from $q$: the integral of $f q$.
-# An estimator is *unbiased* where its own average is what it estimates.
-#
+# A random $z$, in a model called *latent*, has the density $q(z)$ of $N(m, e^{l})$, the normal distribution with mean $m$ and
+# log-variance $l$; its deviation is $s = e^{l/2}$. ($e$ with a letter in its power is 2.718; any other $e$ is noise.) We want the
+# slopes of $L = E_q[f(z)]$, the mean of $f$ over draws from $q$: the integral of $f q$. An estimator is *unbiased* where its own
+# mean is what it estimates. To write $z$ as a function of noise, as step 3 does, is the *reparameterization* of the title.
 # 1. **Log-derivative trick.** Write the average as an integral. Only $q$ depends on $m$, and $(\log q)' = q' / q$, so:
 #    $$\frac{dL}{dm} = \int f \frac{dq}{dm} dz = \int f q \frac{d \log q}{dm} dz = E_q\left[ f(z) \frac{d \log q}{dm} \right]$$
-# 2. **The score** is the slope of $\log q = -(\log 2 \pi + l + (z - m)^2 e^{-l}) / 2$, with $z$ held fixed. Only then put in
+# 2. **The score** is the slope of $\log q = -(\log 2 \pi + l + (z - m)^2 e^{-l}) / 2$, with $z$ held fixed. Only afterwards put in
 #    $z = m + s\,e$, where the *noise* $e$ is drawn from $N(0, 1)$:
 #    $$\frac{d \log q}{dm} = \frac{z - m}{s^2} = \frac{e}{s} \qquad \frac{d \log q}{dl} = \frac{e^2 - 1}{2}$$
-# 3. **Pathwise.** Let the draw move: $L = E_e[f(m + s e)]$; $e$ knows nothing of $m$ and $l$. The chain rule goes through $z$, with
-#    $dz/dm = 1$ and $dz/dl = s e / 2$, for an $f$ that has slopes and no jumps:
+# 3. **Pathwise.** Let the draw move: $L = E_e[f(m + s e)]$, where $e$ does not depend on $m$ and $l$. The chain rule goes through
+#    $z$, with $dz/dm = 1$ and $dz/dl = s e / 2$, for an $f$ that has slopes and no jumps:
 #    $$\frac{dL}{dm} = E_e[f'(z)] \qquad \frac{dL}{dl} = E_e\left[ f'(z) \frac{s e}{2} \right]$$
-# 4. **Baseline.** The score $g$ has mean 0 (step 1 for $f = 1$). So $(f - b) g$ has the same mean for any $b$ that does not depend
-#    on the draw. Its variance $E[f^2 g^2] - 2 b E[f g^2] + b^2 E[g^2] - (dL/dm)^2$ is least at $b = E[f g^2] / E[g^2]$.
-# 5. **An exact case.** $f(z) = (z - c)^2$, $m - c = r s$: then $z - c = s (r + e)$, and in $m$ the estimates are $2 s (r + e)$ and
-#    $s (r + e)^2 e$. Multiply out; odd powers of $e$ have mean 0, $e^2, e^4, e^6, e^8$ have 1, 3, 15, 105. So $dL/dm = 2 r s$,
-#    $dL/dl = s^2$, the best baseline in $m$ is $s^2 (r^2 + 3)$, and the variances of one draw are, in $m$ and then in $l$:
+# 4. **Baseline.** The score $g$ has mean 0 (step 1 for $f = 1$). So $(f - b) g$ has the mean of $f g$ for any *baseline* $b$ that
+#    does not see the draw. Its variance $E[f^2 g^2] - 2 b E[f g^2] + b^2 E[g^2] - (dL/dm)^2$ is least at $b = E[f g^2] / E[g^2]$.
+# 5. **An exact case.** $f(z) = (z - c)^2$ with a fixed $c$, and $m - c = r s$. Then $z - c = s (r + e)$, and in $m$ the estimates
+#    are $2 s (r + e)$ and $s (r + e)^2 e$. Multiply out: odd powers of $e$ have mean 0, and $e^2, e^4, e^6, e^8$ have 1, 3, 15,
+#    105, so $dL/dm = 2 r s$, $dL/dl = s^2$, the best baseline in $m$ is $s^2 (r^2 + 3)$, and one draw has, in $m$ and then in $l$,
+#    the variances
 #    $$V_m^{\text{path}} = 4 s^2 \quad V_m^{\text{score}} = s^2 (r^4 + 14 r^2 + 15) \quad V_m^{\text{baseline}} = s^2 (8 r^2 + 6)$$
 #    $$V_l^{\text{path}} = s^4 (r^2 + 2) \qquad V_l^{\text{score}} = s^4 \left( \frac{r^4}{2} + 15 r^2 + \frac{37}{2} \right)$$
-# 6. **J dimensions** with one $r$ and $s$, $f = \sum_j (z_j - c_j)^2$, the slope in one $m_j$. Pathwise sees no other term. The
-#    score is multiplied by their sum too, of mean $(J-1) s^2 (r^2+1)$ and variance $(J-1) s^4 (4 r^2+2)$. To its variance it adds
+# 6. **J dimensions**, all with the same $r$ and $s$: $f = \sum_j (z_j - c_j)^2$, and the slope is that in one $m_j$. The pathwise
+#    estimate does not see the other terms. The score is multiplied by their sum too, which has the mean $(J-1) s^2 (r^2+1)$ and the
+#    variance $(J-1) s^4 (4 r^2+2)$. That adds to the variance of the estimate
 #    $$2 (J-1) s^2 (r^2+1)(r^2+3) + (J-1)^2 s^2 (r^2+1)^2 + (J-1) s^2 (4 r^2+2)$$
 #    The best baseline, $s^2 (r^2 + 3 + (J-1)(r^2+1))$, takes all but the last term away: growth with $J^2$ becomes growth with $J$.
-# 7. **A VAE** (lesson 6) gives each image $x$ a $q$ (the *encoder*), each $z$ a probability $p(x|z)$ (the *decoder*). It minimises
-#    -ELBO: the *reconstruction* $R$, the mean of $f = -\log p(x|z)$, plus the KL divergence to $N(0, 1)$, $(m^2 + s^2 - l - 1)/2$,
-#    in *nats* (natural logarithms). Suppose that $f$ hardly varies beside its size, is a parabola of curvature $h$ in each latent
-#    by itself, and that each image has its best $l$. $R = f(m) + h s^2 / 2$ has the slope $h s^2 / 2$ in $l$, the KL $(s^2 - 1)/2$:
-#    they cancel at $h = 1/s^2 - 1$. Then $f'$ has the variance $h^2 s^2 = (1 - s^2)^2 / s^2$, and the score estimate, about
-#    $R e / s$, has $R^2 / s^2$. **The ratio is** $(R / (1 - s^2))^2$: no draw is needed.
-# 8. **Discrete** $z$, one of $K$ values with $p_k = e^{a_k} / \sum_i e^{a_i}$ (the *softmax*): a small move of $a$ leaves a draw
-#    where it is or makes it jump; step 3 has no slope to use. Step 1 holds, $d \log p_z / d a_k = [k = z] - p_k$, where $[k = z]$
-#    is 1 if so, else 0. A sum over all values gives the exact gradient: $dL/da_k = p_k (f_k - L)$.
+# 7. **A VAE** (variational autoencoder) gives each image $x$ a $q$ (by its *encoder*), and each $z$ a probability $p(x|z)$ (by its
+#    *decoder*). It minimises -ELBO: the *reconstruction* $R$, the mean of $f = -\log p(x|z)$, plus the KL divergence to $N(0, 1)$,
+#    $(m^2 + s^2 - l - 1)/2$, in *nats* (natural logarithms). Suppose that $f$ varies little beside its size, is a parabola of
+#    curvature $h$ in each latent by itself, and that each image has its best $l$. $R = f(m) + h s^2 / 2$ has the slope $h s^2 / 2$
+#    in $l$, and the KL has $(s^2 - 1)/2$: they cancel at $h = 1/s^2 - 1$. Then $f'$ has the variance $h^2 s^2 = (1 - s^2)^2 / s^2$,
+#    and the score estimate, about $R e / s$, has $R^2 / s^2$. **The ratio is** $(R / (1 - s^2))^2$: no draw is needed.
+# 8. **Discrete** $z$ is one of $K$ values, with $p_k = e^{a_k} / \sum_i e^{a_i}$ (the *softmax* of numbers $a$). A small move of
+#    $a$ leaves a draw where it is or makes it jump, so step 3 has no slope to use. Step 1 still holds, with
+#    $d \log p_z / d a_k = [k = z] - p_k$, where $[k = z]$ is 1 if $k$ is $z$, else 0. With $f_k$ the value of $f$ at $k$, a sum
+#    over all values gives the exact gradient: $dL/da_k = p_k (f_k - L)$.
 
 # %% Settings.  The short form: --fast.  Another seed: --seed 3.  All of them: --help.
 import numpy as np
@@ -58,7 +59,7 @@ rng, (epochs, toy_draws, draws, images) = ta.rng(lesson.seed), (20, 100_000, 4_0
 # %% [markdown]
 # ## Code
 # Both estimators take the same four things and use what they need. In a network the score function needs a *surrogate*, a number of
-# no meaning whose gradient is the estimator: `detach()` makes z and f constants (else both estimates reach the encoder at once).
+# no meaning whose gradient is the estimator. `detach()` makes z and f constants; else both estimates would reach the encoder.
 
 
 # %%
@@ -95,9 +96,9 @@ def surrogate(model, x, noise, baseline):
 
 # %% [markdown]
 # ## Check
-# Steps 2 and 3 four ways: by hand, by the engine, by differences, by a complex step. The *cotangent* (what multiplies the result
-# before the slopes are taken: the values f, one for each draw) is random: ones would hide a wrong sum. Then the surrogate: at the
-# last bias of an encoder its gradient must be the score estimate plus the slope of the KL, $m$ and $(s^2 - 1)/2$.
+# Steps 2 and 3 four ways: by hand, by the *engine* (lesson 1), by differences, by a complex step (lesson 0). The *cotangent* (what
+# multiplies the result before slopes are taken: here f, for each draw) is random: ones would hide a wrong sum. Then the surrogate:
+# at an encoder's last bias its gradient must be the score estimate plus the KL's slopes, $m$ and $(s^2 - 1)/2$.
 
 # %%
 m, log_v, e, weight = (rng.stream("check", i).normal((5, 3), np.float64) for i in range(4))
@@ -114,12 +115,11 @@ lesson.claim("surrogate.gradient", np.abs(by_engine.data - np.hstack(by_hand).me
 
 # %% [markdown]
 # ## Prediction
-# By steps 5 and 6, with $r = 1$ (the mean is one standard deviation off the minimum): the ratio of variances in ten dimensions is
-# $(30 + 22 \cdot 9 + 4 \cdot 81) / 4 = 138$; the best baseline leaves 17. In the log-variance, in one dimension, it is $34 / 3$.
-# For a VAE step 7 predicts each image's ratio, once it is trained. Your guess for a reconstruction of 17 nats: ______
-#
+# By steps 5 and 6, with $r = 1$ (the mean is one standard deviation off the minimum), the ratio of variances in ten dimensions is
+# $(30 + 22 \cdot 9 + 4 \cdot 81) / 4 = 138$; with the best baseline it is 17. In the log-variance, in one dimension, it is
+# $34 / 3$. For a trained VAE step 7 predicts each image's ratio. Your guess for a reconstruction of 17 nats: ______
 # ## Experiment
-# First the sum of squares, where everything is known. (A control run puts pathwise in the place of the score function.)
+# The *toy* is the sum of squares, where everything is known. (A control run puts pathwise in the place of the score function.)
 
 # %% The toy of steps 5 and 6
 score_function = pathwise if lesson.control else score_function
@@ -143,8 +143,9 @@ for (name, ratio), value, limit in zip(toy.items(), measured, (1.05, 1.15, 1.15)
     lesson.claim(f"toy.{name}", value, "times", at_least=ratio / limit, at_most=ratio * limit, effect=True)
 
 # %% [markdown]
-# Now VAEs on the digits (8x8 pixels, above 0.5 set to 1), trained with each estimator: same first weights, noise, order.
-# `microscope.html`, beside the figure, shows a step by the score function: the encoder's gradient comes from log q, not through z.
+# Now VAEs on the digits (8x8 pixels, 1 where above 0.5), trained with each estimator; first weights, noise and order are the same.
+# `vae` is the one trained pathwise, `latents8` the same with 8 latents in place of 2, `start` is not trained. `microscope.html`,
+# beside the figure, shows a step by the score function: the encoder's gradient comes from log q, not through z.
 
 
 # %% Train: the pathwise loss, and the surrogate without and with a baseline
@@ -209,7 +210,7 @@ a, f = rng.stream("logits").normal(10, np.float64), -(x[0] * np.log(prototypes) 
 gradient = (p := np.exp(a) / np.exp(a).sum()) * (f - p @ f)
 lesson.gradients("discrete", lambda a: (ops.softmax(a) * f).sum(), {"a": a}, {"a": gradient})
 gumbel = -np.log(-np.log(rng.stream("gumbel").uniform((toy_draws, 10), dtype=np.float64)))
-z, moved = ((a + step * gradient + gumbel).argmax(axis=1) for step in (0, 1e-10))  # draws from p (the "Gumbel trick"), and a little further on
+z, moved = ((a + step * gradient + gumbel).argmax(axis=1) for step in (0, 1e-10))  # draws from p: where a + Gumbel noise is largest
 estimates = f[z, None] * (np.eye(10)[z] - p)
 lesson.claim("discrete.pathwise", np.abs((f[moved] - f[z]) / 1e-10).mean(), "slope", at_most=0)
 wrong = np.max(np.abs(estimates.mean(axis=0) - gradient) / estimates.std(axis=0)) * np.sqrt(toy_draws)
@@ -230,21 +231,20 @@ lesson.finish(binarisation="threshold")
 
 # %% [markdown]
 # ## What surprised us
-# - A trained VAE's ratio hardly depends on the number of latents (`vae.ratio`, `latents8.ratio`): f does not grow with them. Before
-#   training (`start.ratio`) it is far worse: f is large, and hardly has a slope. What a baseline leaves (`ratio_baseline`) grows.
-# - Step 7 knows the score function (`vae.score`, `latents8.score`), not pathwise (`latents8.path`): other latents move its slopes.
+# - In a trained VAE the ratio hardly depends on the number of latents (`vae.ratio`, `latents8.ratio`): f does not grow with them.
+#   Before training (`start.ratio`) it is far larger: f is large, with hardly a slope. What a baseline leaves (`ratio_baseline`)
+#   grows with the latents.
+# - Step 7 predicts the variance of the score function (`vae.score`, `latents8.score`) better than that of pathwise
+#   (`latents8.path`): the other latents move its slopes.
 # - All the same the score function trains, and loses about one to three nats (`train.score_costs`), not a factor of hundreds: a
-#   weight sees sums over batches and many steps, the decoder's gradient has no score. A moving average of f takes part of it back.
-#
+#   weight sees sums over batches and many steps, and the decoder's gradient has no score. A moving average of f wins part back.
 # ## Exercises
 # 1. **Do.** `score_gradients`: steps 1, 2 and 4 for a batch: estimates in mean and log-variance from values, noise, a baseline.
 # 2. **Break.** `hard_function`: find a function for which the *pathwise* estimator is ten times noisier than the score function.
 # 3. **Extend.** `leave_one_out`: K draws of each image; the baseline of each draw is the mean of the others, no moving average.
-#
 # ## Conventions
 # Loss = -ELBO, in nats per example: summed over pixels and latent dimensions, mean over the batch. The encoder gives mean and
 # log-variance; standard deviation: exp(log_variance / 2). The decoder gives logits. Noise is an input. Pixels: threshold at 0.5.
-#
 # ## References
-# - R. J. Williams, 1992, Simple statistical gradient-following algorithms for connectionist reinforcement learning.
-# - S. Mohamed, M. Rosca, M. Figurnov and A. Mnih, 2020, Monte Carlo gradient estimation in machine learning.
+# - R. J. Williams 1992, Simple statistical gradient-following algorithms for connectionist reinforcement learning.
+# - S. Mohamed, M. Rosca, M. Figurnov and A. Mnih 2020, Monte Carlo gradient estimation in machine learning.

@@ -4,10 +4,11 @@
 # **Goal.** Write every line of one training step of a VAE forward and backward, with NumPy alone: each gradient must agree with
 # the engine's to **0.000000000001** (1e-12, relative). Then use one of the lines to predict what training must end in.
 #
-# A *VAE* (variational autoencoder, lesson 6) has two networks. The *encoder* turns an image $x$ into the mean and the
-# log-variance of a normal distribution $q$ over a few hidden numbers $z$, the *latent* variables. The *decoder* turns a draw $z$
-# into *logits*: a pixel is 1 with probability sigmoid(logit). The loss has two terms, in nats (units of the natural logarithm):
-# the *reconstruction*, $-\log$ of the probability of the image, and the *KL*, the divergence of $q$ from the standard normal.
+# A *VAE* (variational autoencoder, lesson 6) has two networks. The *encoder* turns an image $x$ into the mean and the log-variance
+# of a normal distribution $q$ over a few hidden numbers $z$, the *latent* variables. The *decoder* turns a draw $z$ into *logits*
+# $a$: a pixel is 1 with probability $\mathrm{sigmoid}(a) = 1 / (1 + e^{-a})$. The loss has two terms, in nats (units of the natural
+# logarithm): the *reconstruction*, $-\log$ of the probability of the image, and the *KL*, the divergence of $q$ from the standard
+# normal. The *engine* is the part of tinyae that takes derivatives by itself (lesson 1).
 #
 # ## Picture
 #
@@ -15,37 +16,37 @@
 #                 --3--> log_variance -+                                                        9--> loss
 #                          |  e (noise)          mean, log_variance ----------8--> kl ----------+
 #
-# Forward goes to the right, the numbers are those of the lines below. Backward goes to the left, and where an arrow forks on the
-# way forward, two gradients meet on the way back: at mean and log_variance, one from each term of the loss.
+# Forward goes to the right; the numbers are those of the lines below, h and k are the hidden layers. Backward goes to the left.
+# Where an arrow forks on the way forward, two gradients meet on the way back: at mean and log_variance, one from each term.
 
 # %% [markdown]
 # ## Derivation
 # A *batch* is the $N$ images of one step, the rows of an array. $g_y$ is the derivative of the loss in $y$, an array of $y$'s
-# shape. $W$ are weights, $b$ biases, $W^\top$ is $W$ transposed, $\odot$ multiplies entry by entry, "rows of $y$" is the sum of
-# its rows. Each line turns the $g$ of its left side into those of its right side, by the chain rule alone.
+# shape. $W$ are weights, $b$ biases, $W^\top$ is $W$ transposed, $\odot$ multiplies entry by entry, and "rows of $y$" is short for
+# the sum of the rows of $y$. Each line turns the gradient of its left side into those of its right side, by the chain rule alone.
 #
 # 1. $h = \tanh t$, $t = x W_1^\top + b_1$: $g_t = g_h \odot (1 - h \odot h)$, $g_{W_1} = g_t^\top x$, $g_{b_1}$ = rows of $g_t$.
 # 2. $m = h W_m^\top + b_m$, the mean: $g_{W_m} = g_m^\top h$, $g_{b_m}$ = rows of $g_m$, and to $h$ goes $g_m W_m$.
 # 3. $l = h W_l^\top + b_l$, the log-variance: the same with $g_l$. What arrives at $h$ is the sum of 2 and 3.
 # 4. $z = m + e^{l/2} \odot \varepsilon$. The noise $\varepsilon$ (`e` in the code), drawn from the standard normal, is an input
 #    like $x$. $m$ gets $g_z$, and $l$ gets $g_z \odot \varepsilon \odot e^{l/2} / 2$.
-# 5. $k = \tanh(z W_3^\top + b_3)$: as line 1.
+# 5. $k = \tanh u$, $u = z W_3^\top + b_3$: as line 1.
 # 6. $a = k W_4^\top + b_4$, the logits: as line 2.
 # 7. reconstruction = $\frac{1}{N} \sum (\log(1 + e^a) - x a)$ over all pixels (lesson 1): $g_a = (\mathrm{sigmoid}(a) - x) / N$.
 # 8. kl = $\frac{1}{2N} \sum (m^2 + e^l - l - 1)$ over all entries (lesson 6): $m$ gets $m / N$, and $l$ gets $(e^l - 1) / 2N$.
-# 9. loss = reconstruction + kl: each gets 1. So everything above has two parts that add up.
+# 9. loss = reconstruction + kl: each of the two gets 1. So the gradients of lines 1 to 3 are sums of two parts, one from each.
 #
 # Now look once more at line 2, and at what its gradients know ($\sum$: the sum over all entries):
 #
-# 10. $\sum W_m \odot g_{W_m} + \sum b_m \odot g_{b_m} = \sum m \odot g_m$. For the left side is, by line 2, the sum of all
-#     $W_{m,ij} \, g_{m,ni} \, h_{nj}$ and $b_{m,i} \, g_{m,ni}$; add over $j$ first, and $g_{m,ni}$ has the factor $m_{ni}$.
-# 11. Average over the noise. Where training ends, $g_{W_m}$ and $g_{b_m}$ are then 0, so $\sum m \odot g_m = 0$. By lines 4 and 8
-#     $g_m = g_z + m / N$. Steps go against gradients: the reconstruction *pulls* each mean by $-g_z$, the KL by $-m / N$, back to
-#     0. Weighted with $m$ and added up, **the two pulls are in balance**, the ratio of their sizes is 1:
-#
+# 10. $\sum W_m \odot g_{W_m} + \sum b_m \odot g_{b_m} = \sum m \odot g_m$. To see it, let $n$ count images, $i$ latents and $j$
+#     hidden numbers: by line 2 the left side is the sum of all $W_{m,ij} \, g_{m,ni} \, h_{nj}$ and $b_{m,i} \, g_{m,ni}$. Add over
+#     $j$ first, and each $g_{m,ni}$ has the factor $m_{ni}$.
+# 11. Average the gradients over the noise. Where training ends, those of the weights are then 0, so by line 10
+#     $\sum m \odot g_m = 0$. By lines 4 and 8 $g_m = g_z + m / N$. Training steps against gradients: the reconstruction *pulls*
+#     each mean by $-g_z$, the KL pulls it by $-m / N$, back to 0. Weighted with $m$ and added up, **the two pulls are in balance**:
+#     the ratio of their sizes is 1,
 #     $$\mathrm{balance}(m) = -\frac{\sum m \odot g_z}{\sum m \odot m / N} = 1$$
-#
-#     and so for $l$, with $g_z \odot \varepsilon \odot e^{l/2} / 2$ and $(e^l - 1) / 2N$ in place of $g_z$ and $m / N$.
+#     and so it is for $l$, with $g_z \odot \varepsilon \odot e^{l/2} / 2$ and $(e^l - 1) / 2N$ in place of $g_z$ and $m / N$.
 
 # %% Settings.  The short form: --fast.  Another seed: --seed 3.  All of them: --help.
 import numpy as np
@@ -62,7 +63,7 @@ WATCHED = 0, 1, 3, 7, 15, 31, 63, 127, 255  # epochs after which the balances ar
 
 # %% [markdown]
 # ## Code
-# The numbers are those of the derivation. `w` holds the weights by the names of the picture.
+# The numbers behind the lines are those of the derivation. `w` holds the weights by the names they have there.
 
 
 # %%
@@ -99,7 +100,7 @@ def backward(w, x, e, v, g_reconstruction=1.0, g_kl=1.0):
 
 
 def weights_of(model, kind="data"):
-    """The weights of a tinyae VAE by the names of the picture, or (kind="grad") their gradients: its encoder's last layer gives both halves."""
+    """The weights of a tinyae VAE by the names of the derivation, or (kind="grad") their gradients: its encoder's last layer gives both halves."""
     W1, b1, Wh, bh, W3, b3, W4, b4 = (ta.backend.to_numpy(getattr(p, kind)).astype(np.float64) for p in model.parameters())
     j = model.latent
     return {"W1": W1, "b1": b1, "Wm": Wh[:j], "bm": bh[:j], "Wl": Wh[j:], "bl": bh[j:], "W3": W3, "b3": b3, "W4": W4, "b4": b4}
@@ -107,8 +108,9 @@ def weights_of(model, kind="data"):
 
 # %% [markdown]
 # ## Check
-# The microscope records the engine's own pass. It knows every value by the name that the code gives it, its gradient, the part of
-# each term of the loss, and can move any value a little and run the rest again (finite differences, same noise).
+# The microscope records the engine's own pass. It knows every value by the name that the code gives it, its gradient, and how much
+# of that comes from each term of the loss. It can move any value a little and run the rest again with the same noise (finite
+# differences), and `blame` looks for a backward rule that is wrong.
 
 
 # %% Against the engine, value by value
@@ -156,7 +158,7 @@ lesson.gradients("lines_4_to_9", from_line_4, inputs, {name: ours[name] for name
 # ## Prediction
 # Written before the run. At the start, with random weights, the balances may have any sign and size. By line 11 both must end at
 # **1**, whatever the data, as far as training with noisy steps comes to an end. Does each single image balance too? Line 11 does
-# not say so. Your guess of the correlation of the two pulls (`end.correlation`): ______
+# not say so. Your guess of the correlation of the two pulls over all images (`end.correlation`): ______
 
 # %% The prediction
 lesson.predict("end.balance_mean", 1.0, "1 is balance")
@@ -164,7 +166,8 @@ lesson.predict("end.balance_log_variance", 1.0, "1 is balance")
 
 # %% [markdown]
 # ## Experiment
-# All 1,400 training digits, many draws of the noise averaged, with the code above; the training is the engine's.
+# The balances are measured with the code above, on all 1,400 training digits, with the average over many draws of the noise. The
+# training is the engine's, and one pass over the digits is an *epoch*.
 
 
 # %%
@@ -226,25 +229,22 @@ lesson.finish(binarisation="threshold")
 
 # %% [markdown]
 # ## What surprised us
-# - The balance of the mean is near 1 after 8 epochs (`early`, `pulls.png`), while the loss falls two to five nats more: the last
-#   layer of the encoder learns fast, the rest of training goes on in balance.
-# - A single image is not in balance, and *less* so at the end of the full form than of the short one: only the sum over images is
-#   what the weights can see. (With a mean for each image alone, each would balance: exercise 3 of lesson 6.)
-# - With one draw the encoder's gradients are mostly noise: they deviate by more than their mean (`noise`), even those of `W1`, that
-#   50 images share. The decoder's (`W4`) are not. Pulls cancel, their noise does not: training works by its many steps.
-#
+# - The balance of the mean is near 1 after only 8 epochs (`early.balance_mean`, `pulls.png`), while the loss still falls by two to
+#   five nats (`early.still_to_fall`): the last layer of the encoder learns fast, and the rest of training goes on in balance.
+# - A single image is not in balance: the correlation is below 1, and lower at the end of the full form than of the short one. Only
+#   the sum over images is what the weights can see. (With a mean of its own for each image, each would balance: exercise 3 of
+#   lesson 6.)
+# - With one draw the encoder's gradients are mostly noise: they deviate by more than their mean (`noise.mean`), even at `W1`, which
+#   50 images share (`noise.W1`). The decoder's (`noise.W4`) do not. Pulls cancel, their noise does not: training takes many steps.
 # ## Exercises
 # `tinyae exercise 8 --start`, then `tinyae exercise 8`. This lesson's pass, line by line: `microscope.html` beside the figure.
 #
 # 1. **Do.** `two_layers_backward`: an encoder with a second hidden layer. Which lines change? Write its backward pass.
 # 2. **Break.** `fool_line_10`: a gradient of the mean that is wrong and still passes line 10. One sum proves no single number.
 # 3. **Extend.** `balances`: line 11 for a KL that counts `beta` times. Where do they end in the control run (`--control`: 0.25)?
-#
 # ## Conventions
 # Loss = -ELBO (lesson 6), in nats per example: summed over pixels and latent dimensions, mean over the batch. The encoder gives
-# mean and log-variance, the standard deviation is `exp(log_variance / 2)`. The decoder gives logits. Noise is an input.
-# Evaluation uses the mean, or many draws for a bound; generation draws from the prior. Pixels: threshold at 0.5.
-#
+# mean and log-variance; deviation: `exp(log_variance / 2)`. The decoder gives logits. Noise is an input. Pixels: threshold at 0.5.
 # ## References
 # - Kingma & Welling 2014, Auto-Encoding Variational Bayes (the model, the draw of line 4, the KL of line 8).
 # - Rumelhart, Hinton & Williams 1986, Learning representations by back-propagating errors (lines 1 to 6).

@@ -13,30 +13,30 @@
 #
 # ## Derivation
 # An encoder gives each image the mean $m$ and the log-variance $l$ of $q(z|x)$, a normal distribution over $J$ *latents*, numbers
-# that describe it; its variance is $v = e^{l}$. A decoder gives a *logit* $a$ for each of $D$ pixels: it is 1 with probability
+# $z$ that describe it; its variance is $v = e^{l}$. A decoder gives a *logit* $a$ for each of $D$ pixels: it is 1 with probability
 # $\sigma(a) = 1 / (1 + e^{-a})$. The loss is -ELBO, an upper bound on $-\log p(x)$ in *nats* (natural logarithms): the
-# *reconstruction*, the mean of $-\log p(x|z)$, plus the *KL* divergence $K$, $(m^2 + v - l - 1)/2$ summed over the latents.
-#
+# *reconstruction* $R$, the mean of $-\log p(x|z)$, plus the *KL* divergence $K$, $(m^2 + v - l - 1)/2$ summed over the latents.
 # 1. **A gradient check sees nothing.** It asks whether code is the derivative of a formula. For the wrong formula $K / J$ any
 #    engine returns its gradients, $m / J$ and $(e^{l} - 1) / (2 J)$.
-# 2. **Hidden weights.** KL over $J$ is a KL of weight $\beta = 1 / J$; without its half, $\beta = 2$. With the reconstruction $R$
-#    over $D$ the loss is $(R + D K) / D$: so $\beta = D$, as Adam divides each slope by its usual size and minds no factor.
-#    Code that says $R + \beta K$ exceeds the true $R + K$ by $(\beta - 1) K$.
-# 3. **Nothing in z.** With $\beta = D$ a nat of KL costs $D$ nats. It tells at most a nat about each of $D$ pixels, so it saves no
-#    more: KL = 0 is cheapest. The decoder can then only learn how often each pixel is on, its frequency $p_d$, and what is left is
-#    the cross entropy, $-\sum_d (x_d \log p_d + (1 - x_d) \log(1 - p_d))$.
-# 4. **Sign flipped.** The KL has no upper bound, so $R - K$ has no lower one. A right loss is above $-\log p(x)$, so above 0.
-# 5. **Double sigmoid.** With $\sigma(a)$ as logit, probabilities lie between $\sigma(0) = 1/2$ and $\sigma(1) = 0.73$. A pixel
-#    that is on costs at least $-\log \sigma(1)$, one that is off $\log 2$: a floor, if z tells every pixel. If z tells nothing, a
-#    pixel's best is $p_d$ of step 3, moved into these bounds. That is predicted.
+# 2. **Hidden weights.** A KL divided by $J$ (`latent_mean`) is a KL of weight $\beta = 1 / J$; without its half (`no_half`) it has
+#    $\beta = 2$. With $R$ divided by $D$ (`pixel_mean`) the loss is $(R + D K) / D$. For Adam, the optimiser, which divides slopes
+#    by their usual size, that is $\beta = D$. Code that says $R + \beta K$ exceeds the true $R + K$ by $(\beta - 1) K$.
+# 3. **Nothing in z** (`pixel_mean`). With $\beta = D$ a nat of KL costs $D$ nats. It tells at most a nat about each of $D$ pixels,
+#    so it saves no more, and KL = 0 is cheapest. The decoder can then only learn how often each pixel is on, its frequency $p_d$.
+#    What is left is the cross entropy, $-\sum_d (x_d \log p_d + (1 - x_d) \log(1 - p_d))$.
+# 4. **Sign flipped** (`sign`). A KL has no upper bound, so $R - K$ no lower one. A right loss is above $-\log p(x)$, so above 0.
+# 5. **Double sigmoid.** With $\sigma(a)$ in place of the logit, probabilities lie between $\sigma(0) = 1/2$ and $\sigma(1) = 0.73$.
+#    A pixel that is on costs at least $-\log \sigma(1)$, one that is off $\log 2$. The sum of these is a floor, reached if z tells
+#    every pixel. If z tells nothing, a pixel's best probability is $p_d$ of step 3, moved into these bounds. The second case is
+#    what we predict.
 #    $$\text{floor} = \sum_d \left( - x_d \log \sigma(1) + (1 - x_d) \log 2 \right)$$
 # 6. **No noise.** The reconstruction does not see $l$, the KL alone does: $(v - l - 1)/2$ has its minimum at $v = 1$.
-# 7. **A scale that nobody sees.** Multiply all $z$ by $c$ ($m \to c m$, $l \to l + 2 \log c$), divide the decoder's first weights
-#    by $c$: the same reconstruction. At $c = 1$ the loss has, in $c$, the slope $\beta \sum (m^2 + v - 1)$. Where training ends it
-#    is 0, for any $\beta$: on average $m^2 + v = 1$ (but a small $\beta$ pulls weakly). A sampler that takes $e^{l}$ for its
-#    deviation needs $l \to l + \log c$: on average $m^2 + v/2 = 1/2$.
-# 8. **One noise for the batch**, the $N$ images of a step, changes no mean. With $V$ the variance of one image's loss over noise,
-#    their mean has $V / N$ where noises are independent, up to $V$ where they are one: it jumps up to $\sqrt{N}$ times as far.
+# 7. **A scale that nobody sees.** Multiply all $z$ by $c$ ($m \to c m$, $l \to l + 2 \log c$) and divide the decoder's first
+#    weights by $c$: the reconstruction stays. At $c = 1$ the loss has, in $c$, the slope $\beta \sum (m^2 + v - 1)$. Where training
+#    ends it is 0, for any $\beta$: on average $m^2 + v = 1$ (but a small $\beta$ pulls weakly). A sampler that takes $e^{l}$ for
+#    its deviation (`deviation`) needs $l \to l + \log c$ instead: on average $m^2 + v/2 = 1/2$.
+# 8. **One noise for the batch** (`shared_noise`), the $N$ images of a step, changes no mean. If one image's loss has the variance
+#    $V$, their mean has $V / N$ with noise of their own, up to $V$ with one for all: it jumps $\sqrt{N}$ times as far at most.
 
 # %% Settings.  The short form: --fast.  Another seed: --seed 3.  All of them: --help.
 import numpy as np
@@ -53,7 +53,7 @@ WEIGHT = {"latent_mean": 1 / J, "no_half": 2, "sign": -1}  # of the KL, step 2
 
 # %% [markdown]
 # ## Code
-# The loss with its eight wrong lines. In a control run they are switched off: nobody is guilty.
+# The loss with its eight wrong lines, by the names in `BUGS`. In a control run they are switched off: nobody is guilty.
 
 
 # %%
@@ -94,7 +94,7 @@ def account(model, x, draws=20 if lesson.fast else 40):
 # %% [markdown]
 # ## Check
 # The gradient of step 1's wrong KL, by hand and three more ways, for a random *cotangent* (what multiplies the result; ones would
-# hide a wrong sum). Then every wrong loss, moved along its own weights: the backward pass against differences.
+# hide a wrong sum). Then all weights of each wrong loss grow and shrink a little: the backward pass against differences.
 
 # %%
 (m, log_v, gy), wrong_kl = (rng.stream("check", i).normal((5, 3), np.float64) for i in range(3)), lambda *q: ops.kl_standard_normal(*q) / 3
@@ -110,8 +110,8 @@ for bug in BUGS:
     lesson.claim(f"slope.{bug}", abs((above - below) / 2e-5 / slope - 1), "relative error", at_most=1e-6)
 
 # %% [markdown]
-# All pass. So compare what each loss reports, at random weights, with a right -ELBO from noise of its own (log-variances are moved
-# to -2 or so: where they are 0, the sampler's bug hides). This needs no training, and knows no bug by name.
+# All pass. So compare what each loss reports, at random weights, with a right -ELBO from noise of its own. (Log-variances are moved
+# to -2 or so: where they are 0, $e^l$ is $e^{l/2}$, and `deviation` hides.) This needs no training, and knows no bug by name.
 
 # %%
 for bug in BUGS:
@@ -121,10 +121,11 @@ for bug in BUGS:
     lesson.claim(f"start.{bug}", abs(account(model, x[:200], 60)[2]), "standard errors", **limit)
 
 # %% [markdown]
-# Seven are found. The eighth is right on average; how far it jumps gives it away (step 8), below.
-#
+# Seven of the eight are found. `shared_noise` is right on average; how far its loss jumps gives it away below (step 8).
 # ## Prediction
-# From the formulas alone, before any training. Your guess, which of the wrong losses reports the *lowest* number: ______
+# From the formulas alone, before any training. For each bug: `true` is -ELBO by right code, `own` what its code reports, `excess`
+# the difference own - true over the KL, `deviation` and `moment` the averages of steps 6 and 7. The tree, which names a bug by such
+# numbers, comes after the table. Your guess, which of the wrong losses reports the *lowest* number: ______
 
 # %%
 frequency, least, most = x_train.mean(axis=0) * 0.999 + 0.0005, 0.5, 1 / (1 + np.exp(-1))
@@ -137,7 +138,7 @@ for name, value in {"no_noise.deviation": 1, "right.moment": 1, "deviation.momen
 
 # %% [markdown]
 # ## Experiment
-# Nine models: the same first weights, noise and order of images. A loss below -1000 stops the training: it has no end (step 4).
+# Nine models, with the same first weights, noise and order of images. A loss below -1000 stops a training: it has no end (step 4).
 
 
 # %% Train, and take the symptoms
@@ -177,9 +178,10 @@ print(f"\n    floor {floor:.2f}; test images: brightness {x.mean():.3f}\n   " + 
 print(*(f"  {letter}" + "".join(f"{cases[bug][name]:11.4g}" for name in shown) for letter, bug in letters.items()), sep="\n")
 
 # %% [markdown]
-# Read the table and the figure: own = the loss as its own code reports it on the test images; by right code true = -ELBO, the KL,
-# the latents above 0.05 nats, the deviation exp(l / 2), step 7's average; and of samples the brightness, and how many pixels away
-# the nearest training image is. **Name the letters before you read on.** A tree, from the formulas; it knows these bugs alone:
+# Read the table and the figure. `own` is the loss as its own code reports it on the test images. By right code: `true` is -ELBO,
+# then the KL, how many latents have over 0.05 nats, the means of exp(l / 2) and $m^2 + v$. Of samples: the brightness, and the
+# pixels that differ from the nearest training image. **Name the letters before you read on.** Then comes a tree, from the formulas;
+# it knows these bugs alone:
 
 
 # %% The tree, and the answers
@@ -231,20 +233,18 @@ lesson.finish(binarisation="threshold")
 # %% [markdown]
 # ## What surprised us
 # - Five of the eight, or more, report *less* than the right loss does (`named.look_better`). Who compares losses prefers bugs.
-# - The sampler's bug and the one noise look like models trained too little. A right -ELBO beside the first, the jumps of the second
-#   tell (`shared_noise.jumps`, a rough number: few draws); its mean is right, yet it costs a nat or more: a batch hardly averages
-#   its gradient. Double sigmoid: z tells next to nothing (`double_sigmoid.own`), and a true -ELBO more than twice as large.
+# - `deviation` and `shared_noise` look like models trained too little. A right -ELBO beside its own number finds the first, the
+#   jumps find the second (`shared_noise.jumps`, a rough number: few draws). One noise is right on average and yet costs a nat or
+#   more: a batch then hardly averages its gradient. `double_sigmoid`: z tells next to nothing (its `own`), and the true -ELBO is
+#   more than twice the right one.
 # - Training ends before step 7 is exact: `right.moment`, `deviation.moment` are off by hundredths, up to a tenth or so. Further off
-#   in the table is m2+v of latent_mean: an eighth of the KL pulls an eighth as hard.
-#
+#   in the table is m2+v of `latent_mean`: an eighth of the KL pulls an eighth as hard.
 # ## Exercises
 # 1. **Do.** `check_kl`: a check that accepts a KL only if it is the right one, in nats per example. Hidden wrong ones try it.
 # 2. **Break.** `check_sampler`: break samplers: a check that accepts mean + exp(log_variance / 2) noise, and nothing else.
 # 3. **Extend.** `check_loss`: the same for a whole loss, on a toy model whose -ELBO is known.
-#
 # ## Conventions
 # Loss = -ELBO, in nats per example: summed over pixels and latent dimensions, mean over the batch. The encoder gives mean and
 # log-variance; standard deviation: exp(log_variance / 2). The decoder gives logits. Noise is an input. Pixels: threshold at 0.5.
-#
 # ## References
 # - D. P. Kingma and M. Welling, 2014, Auto-encoding variational Bayes.

@@ -2,12 +2,12 @@
 # # Lesson 10: Beta, rate and distortion, and why a VAE stops using its latent variables
 #
 # **Goal.** Predict from the eigenvalues of the data alone how many nats a linear VAE passes through its latent variables, for any
-# weight of the KL: right to **0.001 nats**. Then predict the weight beyond which VAEs of tanh networks pass none.
+# weight of the KL: right to **0.001 nats**. Then predict the weight beyond which VAEs made of tanh networks pass none.
 #
-# A *VAE* (lesson 6) turns an image $x$ into a normal distribution of a few *latent* variables $z$ (the *encoder*), and a draw of
-# it into a distribution of images (the *decoder*). Its loss has two terms, in *nats* (natural logarithms): the *distortion* $D$,
-# the mean of $-\log p(x \mid z)$, and the *rate* $R$, the mean KL divergence from $\mathcal{N}(0, I)$: how much $z$ tells about
-# $x$. A *beta-VAE* minimises $L = D + \beta R$. A latent variable whose KL is 0 is noise: it has *collapsed*.
+# A *VAE* (lesson 6) turns an image $x$ into a normal distribution of a few *latent* variables $z$ (the *encoder*), and a draw of it
+# into a distribution of images (the *decoder*). Its loss has two terms, in *nats* (natural logarithms): the *distortion* $D$, the
+# mean of $-\log p(x \mid z)$, and the *rate* $R$, the mean KL divergence from $\mathcal{N}(0, I)$: how much $z$ tells about $x$. A
+# *beta-VAE* minimises $L = D + \beta R$. A latent variable whose KL is 0 is noise: it has *collapsed*.
 #
 # ## Picture
 #
@@ -16,42 +16,42 @@
 #     ---- beta s^2 ------ || || | -----   above it: used, rate = 1/2 log(eigenvalue / line), error = line
 #                          || || | | |
 #                          || || | | . .   below: collapsed, rate 0, error = eigenvalue
+# The line is at $\beta$ times $s^2$, the variance that the decoder gives each pixel. Each eigenvalue is the variance of the data in
+# one direction; the error is what is left of it after decoding.
 
 # %% [markdown]
 # ## Derivation
 # The *linear VAE*: $x$ has mean 0 and a covariance matrix $C$ with eigenvalues $\lambda_1 \ge \lambda_2 \ge \ldots$ The decoder
-# gives $\mathcal{N}(W z, s^2 I)$, the encoder $\mathcal{N}(V x, \mathrm{diag}(v))$ with $v = e^l$, for $J$ latent variables.
-# $w_j$: the columns of $W$. $t = \beta s^2$. $^\top$: transposed. tr: the sum of the diagonal. diag: a matrix with this diagonal.
-#
-# 1. In $L / \beta$ variance and weight occur only as $t$, but for a constant: doubling $\beta$ is doubling $s^2$.
-# 2. With $z = V x + \sqrt{v} \varepsilon$ and $G = I - W V$ the error is $x - W z = G x - W \sqrt{v} \varepsilon$. Average over $x$
-#    and the noise $\varepsilon$, take $R$ from lesson 6, and leave the constant $\frac{1}{2} \log 2 \pi s^2$ per pixel out:
-#
+# gives $\mathcal{N}(W z, s^2 I)$, the encoder $\mathcal{N}(V x, \mathrm{diag}(v))$ with $v = e^l$, for $J$ latent variables. $w_j$
+# are the columns of $W$, and $t = \beta s^2$. $^\top$ is transposed, tr the sum of the diagonal, diag a matrix with this diagonal.
+# 1. Only $t$ matters: $L / \beta = D / \beta + R$, $D$ is squared error / $2 s^2$ + constant. Twice $\beta$ acts as twice $s^2$.
+# 2. With $z = V x + \sqrt{v} \varepsilon$ and $G = I - W V$ the error is $x - W z = G x - W \sqrt{v} \varepsilon$. Average its
+#    square over $x$ and noise $\varepsilon$, take $R$ from lesson 6, and drop the constant $\frac{1}{2} \log 2 \pi s^2$ per pixel:
 #    $$2 s^2 D = \mathrm{tr}(G C G^\top) + \sum_j v_j |w_j|^2, \qquad 2 R = \mathrm{tr}(V C V^\top) + \sum_j (v_j - l_j - 1)$$
-#
-# 3. $\partial L/\partial W = (W \mathrm{diag}(v) - G C V^\top) / s^2$, $\partial L/\partial V = \beta V C - W^\top G C / s^2$,
-#    and $\partial L/\partial l_j = v_j |w_j|^2 / 2 s^2 + \beta (v_j - 1) / 2$.
+# 3. $\partial L/\partial W = (W \mathrm{diag}(v) - G C V^\top) / s^2$, $\partial L/\partial V = \beta V C - W^\top G C / s^2$, and
+#    $\partial L/\partial l_j = v_j |w_j|^2 / 2 s^2 + \beta (v_j - 1) / 2$: differentiate entry by entry.
 # 4. One latent variable, $w = r u$ with $|u| = 1$; the data have variance $a = u^\top C u$ along $u$. Set the encoder's gradients
-#    to 0: $V = r u^\top / \tau$, $v = t / \tau$, with $\tau = t + r^2$. The error along $u$ is $a t^2 / \tau^2 + t r^2 / \tau$
-#    then, and $2 R = a r^2 / \tau^2 + t / \tau - \log(t / \tau) - 1$. Add up, and put $r^2 = \tau - t$: along $u$ the loss is
-#    $L = \frac{\beta}{2} \left( a / \tau + \log(\tau / t) \right)$, with slope $L' = \beta (\tau - a) / 2 \tau^2$.
-# 5. So $\tau = a$ if $a > t$: used, with rate $\frac{1}{2} \log(a / t)$ and squared error $t$ along $u$. Else $\tau = t$,
-#    $r = 0$: collapsed, with error $a$. Use gains $\frac{\beta}{2} (a/t - 1 - \log(a/t))$, more for larger $a$, and ever faster:
-#    extremes beat mixtures, take the first eigenvectors. (Rotate $z$ till the $w_j$ are orthogonal: a diagonal $q$ is best then.)
-#
+#    to 0: $V = r u^\top / \tau$, $v = t / \tau$, with $\tau = t + r^2$. Then the error along $u$ is
+#    $a t^2 / \tau^2 + t r^2 / \tau$, and $2 R = a r^2 / \tau^2 + t / \tau - \log(t / \tau) - 1$. Add up, with $r^2 = \tau - t$:
+#    along $u$ then $L = \frac{\beta}{2} \left( a / \tau + \log(\tau / t) \right)$, with slope $L' = \beta (\tau - a) / 2 \tau^2$.
+# 5. So $\tau = a$ if $a > t$: the variable is used, with rate $\frac{1}{2} \log(a / t)$ and squared error $t$ along $u$. Else
+#    $\tau = t$ and $r = 0$: it has collapsed, with error $a$. To use it gains $\frac{\beta}{2} (a/t - 1 - \log(a/t))$. That grows
+#    with $a$, and ever faster: so a large $a$ and a small one gain more than two middling ones, and the first eigenvectors most.
+#    (Rotate $z$ till the $w_j$ are orthogonal: a diagonal $q$ is then best.) The rate is $R$; at $\beta_c$ all variables are gone:
 #    $$R = \sum_{j \le J, \, \lambda_j > t} \frac{1}{2} \log \frac{\lambda_j}{t}, \qquad \beta_c = \frac{\lambda_1}{s^2}$$
-#
-#    and $2 s^2 D$ is the sum of $\min(\lambda_j, t)$ for $j \le J$ and the other $\lambda_j$. At $\beta_c$ all are gone.
-# 6. The slope, for *any* VAE: at the optimum $L$ does not change with the weights, so $dD + \beta \, dR = 0$: $dD/dR = -\beta$.
-#    And the optima 1, 2 for $\beta_1 < \beta_2$ do not beat each other, so $\beta_1 \le (D_2 - D_1)/(R_1 - R_2) \le \beta_2$.
-# 7. Near collapse, $w = \omega u$ and $V = \nu u^\top$ are small, $u$ an eigenvector: $L$ is a constant plus
-#    $\frac{1}{2} (\omega^2 / s^2 - 2 \lambda \omega \nu / s^2 + \beta \lambda \nu^2)$. The gradient is 0, the second derivatives
-#    have the determinant $\lambda (\beta - \lambda / s^2) / s^2$: a *saddle*, with a way down, below $\beta_c$.
+#    and $2 s^2 D$ is the sum of $\min(\lambda_j, t)$ for $j \le J$ and of the other $\lambda_j$.
+# 6. The slope, for *any* VAE: at the optimum $L$ does not change with the weights, so $dD + \beta \, dR = 0$: $dD/dR = -\beta$. For
+#    two weights $\beta_1 < \beta_2$ each has its own best $(D, R)$, and neither gains by taking the other's. So for the line
+#    through the two, the *chord*, $\beta_1 \le (D_2 - D_1)/(R_1 - R_2) \le \beta_2$.
+# 7. Near collapse, $w = \omega u$ and $V = \nu u^\top$ with small $\omega$ and $\nu$, $u$ an eigenvector: $L$ is a constant plus
+#    $\frac{1}{2} (\omega^2 / s^2 - 2 \lambda \omega \nu / s^2 + \beta \lambda \nu^2)$. At 0 the gradient is 0; the second
+#    derivatives have the determinant $\lambda (\beta - \lambda / s^2) / s^2$, for $\lambda_1$ negative below $\beta_c$. That is a
+#    *saddle*, with a way down.
 # 8. Black and white pixels, 1 with probability $p$: a small change $\delta$ of the logit costs $(p - x) \delta$ plus
-#    $p (1 - p) \delta^2 / 2$ (lesson 1). Divide $x - p$ by its deviation: this is step 7 with $s = 1$, the *correlations* for $C$.
-#    So $\beta_c$ is their largest eigenvalue $\rho_1$. For smooth networks too: $z$ is small, so the decoder is linear in it,
-#    $\delta = w z$; and the best mean $\mu(x)$ of $q$, with the least $\mu \, w \cdot (p - x) + \beta \mu^2 / 2$, is
-#    $w \cdot (x - p) / \beta$, linear in $x$. All this is *near* collapse: a better minimum far from it is not excluded.
+#    $p (1 - p) \delta^2 / 2$ (lesson 1). Divide $x - p$ by its deviation: this is step 7 with $s = 1$ and the pixels'
+#    *correlations* for $C$. So $\beta_c$ is their largest eigenvalue $\rho_1$. For smooth networks too: $z$ is small, so the
+#    decoder is linear in it, $\delta = w z$; and the best mean $\mu(x)$ of $q$ makes $\mu \, w \cdot (p - x) + \beta \mu^2 / 2$
+#    least, so it is $w \cdot (x - p) / \beta$, linear in $x$. All this is *near* collapse: there may be a better minimum far off.
 
 # %% Settings.  The short form: --fast.  Another seed: --seed 3.  All of them: --help.
 import numpy as np
@@ -66,6 +66,7 @@ rng, epochs, VARIANCE, LATENT = ta.rng(lesson.seed), 30 if lesson.fast else 120,
 
 # %% [markdown]
 # ## Code
+# In the code `s2` is $s^2$, `latent` the number $J$, and D the number of pixels; in a control run $\beta$ is 1 in every training.
 
 
 # %%
@@ -130,7 +131,7 @@ def chords(points):
 
 # %% [markdown]
 # ## Check
-# The gradients of step 3, and the slope of step 6 on the exact curve of step 5, at $\beta = 2$.
+# The gradients of step 3; and the slope of step 6 on the exact curve of step 5, from two points close to $\beta = 2$.
 
 # %% The gradients; then the data, 1,400 digits, grey and without their mean, or black and white; what never varies is left out
 *start, root = [rng.stream("small", i).normal(shape, np.float64) for i, shape in enumerate([(5, 3), (3, 5), (3,), (5, 5)])]
@@ -149,7 +150,7 @@ lesson.claim("slope.exact", (much - little) / (2 * VARIANCE) / (low - high), "na
 # Written before the run, for $s^2 = 0.15$ and 16 latent variables: rates and numbers of used variables by step 5, the slope near
 # $\beta = 2$ by step 6, the smallest eigenvalue of the second derivatives at collapse by step 7. Training with noise must end at
 # the same rate (`noisy`). For black and white pixels and tanh networks step 8 promises $\beta_c = \rho_1$ (`collapse.pixels`), no
-# more. Suppose step 5 held for them, with the $\rho_j$ and $s = 1$: that is `nonlinear`. For which beta will it fail? ______
+# more. Suppose step 5 held for them too, with the $\rho_j$ and $s = 1$: that is `nonlinear`. For which beta will it fail? ______
 
 # %%
 lesson.claim("collapse.linear", eigenvalues[0] / VARIANCE, "beta", at_least=4.6, at_most=4.61)
@@ -199,7 +200,8 @@ for name, beta in NONLINEAR.items():
 for kind, found in (("linear", chords(points)[:4]), ("nonlinear", chords(results)[:4])):  # at larger beta the rate hardly falls
     lesson.claim(f"slope.outside_{kind}", sum(not low <= slope <= high for low, slope, high in found), "of 4 chords", at_most=0, effect=True)
 
-# %% Two remedies: the weight rises from 0 to beta in the first half (warm-up); 0.25 nats a variable cost nothing (free bits)
+# %% Two remedies: a weight that rises from 0 to beta in the first half (warm-up); 0.25 nats a variable cost nothing (free bits).
+# loss and elbo: how much larger D + beta R and -ELBO are with the remedy than without it
 for name, beta, settings in (("warm_up", 1, {"warm_up": True}), ("warm_up", 6, {"warm_up": True}), ("free_bits", 6, {"free_bits": 0.25})):
     distortion, rate, _ = train(binary, beta, latent=8, **settings)
     lesson.number(f"{name}.kl_beta_{beta}", rate, "nats")
@@ -225,24 +227,22 @@ lesson.finish(binarisation="grey (linear), threshold (nonlinear)")
 
 # %% [markdown]
 # ## What surprised us
-# - One eigenvalue of the data says where tanh networks collapse: $\rho_1 = 4.77$ is between 4, where up to a tenth of a nat passes,
-#   and 6, where none does. At $\beta = 2$ over half as much again passes as step 5 says: what is not small is not linear.
-# - At $\beta = 6$ warm-up only delays: networks that used all of $z$ collapse too, and nothing found a smaller loss. Free bits keep
-#   2 nats, and the loss that was asked for is much *worse*; who likes the better $-\mathrm{ELBO}$ wants a smaller $\beta$. At
-#   $\beta = 1$ warm-up moves the loss by a fifth of a nat or less. (`noisy` lacks some percent in the short form: time.)
-#
+# - One eigenvalue of the data says where tanh networks collapse: $\rho_1 = 4.77$ is between 4, where up to a tenth of a nat or so
+#   passes, and 6, where next to none does. At $\beta = 2$ over half as much again passes as step 5 says: what is not small is not
+#   linear.
+# - At $\beta = 6$ warm-up only delays: networks that had used all of $z$ collapse too, and nothing found a smaller loss. Free bits
+#   keep 2 nats, but the loss that was asked for gets much *worse*; who likes the better $-\mathrm{ELBO}$ wants less $\beta$. At
+#   $\beta = 1$ warm-up moves the loss by a fifth of a nat or less. (In the short form `noisy` is low: it trains too briefly.)
 # ## Exercises
 # `tinyae exercise 10 --start`, then `tinyae exercise 10`. One step of a linear beta-VAE, line by line: `microscope.html`.
 #
 # 1. **Do.** `rate_and_distortion`: the curve of step 5 for any variance, weight and number of latent variables.
 # 2. **Break.** `false_end`: weights of a linear VAE at which every gradient is 0, some variables used, and yet not the best.
 # 3. **Extend.** `best_variance`: learn $s^2$ too. Which one does a linear beta-VAE choose, and what does $\beta$ do to it?
-#
 # ## Conventions
 # Loss $D + \beta R$, in nats per example: summed over pixels and latent variables, mean over the batch; with $\beta = 1$ it is
-# $-\mathrm{ELBO}$. The encoder gives mean and log-variance. The decoder gives means or logits. Noise is an input. Evaluation uses
-# many draws; generation draws from the prior. Pixels: grey values (linear VAE), threshold at 0.5 (tanh networks).
-#
+# $-\mathrm{ELBO}$. The encoder gives mean and log-variance, the decoder means or logits. Noise is an input. Evaluation uses many
+# draws; generation draws from the prior. Pixels: grey values (linear VAE), threshold at 0.5 (tanh networks).
 # ## References
 # - Tipping & Bishop 1999, Probabilistic Principal Component Analysis (step 5 for $\beta = 1$). Higgins et al. 2017, beta-VAE.
 #   Alemi et al. 2018, Fixing a Broken ELBO (rate, distortion, and step 6). Bowman et al. 2016, Generating Sentences from a

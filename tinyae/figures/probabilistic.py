@@ -70,8 +70,8 @@ DRAWINGS = {
             "prior": random(RIGHT + 32, 338, "*p*(*z*)"),
         },
         (*STEPS, *COSTS),
-        "A beta-VAE is a VAE with one number more: in its loss *L*, *β* weighs the rate *R* against the distortion *D*. Only *β* = 1 gives a "
-        "bound on the likelihood; above some *β* each latent variable falls silent. *q*(*z* | *x*): the normal distribution of mean and "
+        "A beta-VAE is a VAE with one number more: in its loss *L*, *β* weighs the rate *R* against the distortion *D*. With *β* = 1 *L* is "
+        "-ELBO, which bounds -log *p*(*x*); above some *β* each latent variable falls silent. *q*(*z* | *x*): the normal distribution of mean and "
         "log-variance; *p*(*z*): the prior, normal with mean 0 and variance 1; *p*(*x* | *z*): the decoder's distribution of the image *x*; *ε*: "
         "noise; the deviation is exp(log-variance / 2); E_{*q*}: the mean over draws *z* from *q*.",
         "As the VAE, but the KL divergence, the second term of the loss, is multiplied by beta.",
