@@ -11,20 +11,19 @@
 #
 # A *loss* is a number that says how badly a model does on some images. It depends on the model's *weights*, the numbers that
 # training changes. The *gradient* is the array of its derivatives by them. Each link can break, and no check sees both.
-
-# %% [markdown]
 # ## Derivation
 # 1. **Differences.** Take a function $f$ of a number $x$, and a small step $h > 0$. Taylor's series of $f(x + h)$ and $f(x - h)$
 #    differ in odd terms. So the *central difference* has a small error:
 # $$\frac{f(x + h) - f(x - h)}{2 h} = f'(x) + \frac{h^2}{6} f'''(x) + \dots$$
 # 2. A computer rounds each value by up to $\epsilon / 2$ of its size; $\epsilon$ is $2.2 \cdot 10^{-16}$ for float64 and
-#    $1.2 \cdot 10^{-7}$ for float32. Two values over $2 h$: up to $\epsilon |f| / 2 h$. For $f = \exp$, relative to $f' = f$:
+#    $1.2 \cdot 10^{-7}$ for float32. The difference of two such values, over $2 h$, is off by up to $\epsilon |f| / 2 h$. For
+#    $f = \exp$, where $f' = f''' = f$, both errors together are, as a share of $f'$, at most about
 # $$E(h) = \frac{h^2}{6} + \frac{\epsilon}{2 h}, \qquad E'(h) = 0 \ \text{ at } \ h = \left(\frac{3 \epsilon}{2}\right)^{1/3}$$
-#    A larger step cuts too much off the series, a smaller one drowns in rounding: the error over the step is a V. (Rounding is
-#    milder than this worst case on average, and the best step a little smaller.)
+#    A larger step cuts too much off the series, a smaller one drowns in rounding: on logarithmic axes the error over the step is a
+#    V. (Rounding is milder than this worst case on average, and the best step is a little smaller.)
 # 3. **Lie 1: fresh noise.** If each evaluation of a loss draws its own noise, and $s$ is the loss's spread (standard deviation),
-#    a difference of two has the spread $\sqrt{2} s$, and the quotient $s / (\sqrt{2} h)$: it *grows* as $h$ shrinks. So noise must
-#    be frozen: drawn once, and passed in.
+#    the difference of two losses has the spread $\sqrt{2} s$, and the quotient of step 1 has $s / (\sqrt{2} h)$: it *grows* as $h$
+#    shrinks. So noise must be frozen: drawn once, and passed in.
 # 4. **Lie 2: a cotangent of ones.** Of a function with many results $y_i$ one checks the slopes of $\sum_i g_i y_i$. The numbers
 #    $g_i$ are called the *cotangent*. Take the softmax, which makes probabilities, $y_i = e^{x_i} / \sum_k e^{x_k}$. By the
 #    quotient rule $\partial y_i / \partial x_k$ is $-y_i y_k$, and $y_k$ more where $i = k$:
@@ -33,22 +32,25 @@
 # 5. **Lie 3: the right derivative of the wrong function.** The check compares a slope with the loss as written, not as meant.
 # 6. **Statistics.** Our example is the loss of a VAE (variational autoencoder), derived in lessons 6 and 8. An image is an array
 #    $x$ of $D$ pixels, 0 or 1; a *batch* is $B$ of them. Logarithms are natural, and their unit is called *nats*. The *encoder*, a
-#    function with weights, turns $x$ into $J$ means $m_j$ and $J$ log-variances $l_j$. Noise $e_j$, from the normal density
-#    $N(0, 1)$, makes the *latents* $z_j = m_j + \exp(l_j / 2) e_j$. The *decoder*, with weights too, turns $z$ into $D$ *logits*
-#    $a_d$: pixel $d$ is 1 with probability $1 / (1 + \exp(-a_d))$. The loss is the mean over the batch of $R + K$:
+#    function with weights, turns $x$ into $J$ means $m_j$ and $J$ log-variances (logarithms of variances) $l_j$. Noise $e_j$, from
+#    the normal density $N(0, 1)$, makes the *latents* $z_j = m_j + \exp(l_j / 2) e_j$: normal, with the means $m_j$ and the
+#    variances $\exp(l_j)$. The *decoder*, with weights too, turns $z$ into $D$ *logits* $a_d$: pixel $d$ is 1 with probability
+#    $1 / (1 + \exp(-a_d))$. The loss is the mean over the batch of $R + K$:
 # $$R = \sum_{d=1}^{D} [\log(1 + \exp(a_d)) - x_d a_d] \qquad K = \frac{1}{2} \sum_{j=1}^{J} [m_j^2 + \exp(l_j) - l_j - 1]$$
 # 7. What do we *mean* by it? $R$, the reconstruction, is $-\log p(x | z)$, with $p(x | z)$ the probability of the image once $z$ is
-#    known: a pixel 1 costs $-\log p = \log(1 + \exp(a)) - a$, a pixel 0 $-\log(1 - p) = \log(1 + \exp(a))$. $K$, the KL
-#    (Kullback-Leibler) divergence, is the mean over $z$ of $\log q(z) - \log p(z)$, two normal densities: $q$ has means $m$ and
-#    variances $\exp(l)$, $p$ has 0 and 1. With $p(x, z) = p(x | z) p(z)$ the mean of $R + K$ is that of $\log q(z) - \log p(x, z)$,
-#    called $-$ELBO (evidence lower bound). So draw many $z$ and average these logarithms as they stand: an **oracle**. It shares
-#    the encoder and the decoder with the loss, and no formula.
-# 8. Averages $A_1$, $A_2$ of independent values have standard errors $\sigma_1$, $\sigma_2$: spread over the root of the number.
-#    The *score* $(A_1 - A_2) / \sqrt{\sigma_1^2 + \sigma_2^2}$ is about $N(0, 1)$ if both estimate one number: hardly ever
-#    beyond 6. An error of fewer standard errors can hide from this check, until there are more draws.
-# 9. An average does not see all. If the images of a batch share one noise, the average over draws is right. So put the same
-#    image $B$ times into a batch: with noise of their own, the mean of $B$ losses has the spread $s / \sqrt{B}$; with one, $s$.
-
+#    known: a pixel that is 1 with probability $p$ costs $-\log p = \log(1 + \exp(a)) - a$ where it is 1, and
+#    $-\log(1 - p) = \log(1 + \exp(a))$ where it is 0. $K$, the KL (Kullback-Leibler) divergence, is the mean over $z$ of
+#    $\log q(z) - \log p(z)$, with two normal densities: $q$ has the means and variances of step 6, $p$ has 0 and 1. (These
+#    logarithms hold the squares $e_j^2$ and $z_j^2$, whose means are 1 and $m_j^2 + \exp(l_j)$.) With $p(x, z) = p(x | z) p(z)$ the
+#    mean of $R + K$ is the mean of $\log q(z) - \log p(x, z)$, called $-$ELBO (evidence lower bound). So draw many $z$ and average
+#    these logarithms as they stand: an **oracle**. It shares the encoder and the decoder with the loss, and no formula.
+# 8. Let $A_1$ and $A_2$ be averages of independent values. Their *standard errors* $\sigma_1$, $\sigma_2$ are the spread of the
+#    values over the root of their number. If both averages estimate the same number, the *score*
+#    $(A_1 - A_2) / \sqrt{\sigma_1^2 + \sigma_2^2}$ is about $N(0, 1)$, and hardly ever beyond 6. An error of fewer standard errors
+#    can hide from this check, until there are more draws.
+# 9. An average does not see everything. If the images of a batch share one noise, the average over draws is still right. So put the
+#    same image $B$ times into a batch. If each copy has noise of its own, the mean of the $B$ losses has the spread $s / \sqrt{B}$;
+#    if all share one noise, it has $s$.
 # %% Settings.  The short form: --fast.  Another seed: --seed 3.  All of them: --help.
 import numpy as np
 from matplotlib.figure import Figure
@@ -62,8 +64,9 @@ images = ta.data.load("digits", split="train", binarisation="threshold").take(sl
 
 # %% [markdown]
 # ## Code
-# The loss of step 6 with five places where a line can be exchanged, and eight classic errors; each exchanges one line.
-
+# The loss of step 6 with five places where a line can be exchanged, and eight classic errors; each exchanges one line. The engine,
+# `ta` and `ops`, computes and then differentiates what it computed. `lesson.predict` prints a prediction, `lesson.claim` a number
+# with limits that must hold, `lesson.number` one that is compared with runs of other seeds.
 # %%
 RIGHT = {"noise": lambda e: e, "deviation": lambda v: ops.exp(v / 2), "logits": lambda a: a, "R": lambda nats: nats, "K": lambda nats: nats}
 ERRORS = {
@@ -93,7 +96,7 @@ class Suspect(ta.models.VAE):
 
 
 def suspect(i):
-    """Encoder and decoder with 32 hidden numbers; weights random and large (small ones would hide what KL and noise do)."""
+    """Encoder and decoder with 32 tanh (smooth steps from -1 to 1) inside; weights random and large (small ones would hide KL and noise)."""
     model = Suspect(D, J, (32,), activation="tanh", rng=rng.stream("unused")).astype(np.float64)
     for k, w in enumerate(model.parameters()):
         w.assign(1.5 * rng.stream("weights", i, k).normal(w.shape, np.float64) / np.sqrt(w.shape[-1]))
@@ -122,9 +125,9 @@ def slopes_along(model, along, x, noise, other_noise, h=1e-5):
 
 # %% [markdown]
 # ## Check
-# The rule of step 4, by the engine (it differentiates what its operations compute; lesson 1 does that by hand), by differences,
-# and by a complex step ($f(x + ih) = f + i h f' + \dots$: the imaginary part over $h$, nothing is subtracted). Then zeros instead.
-
+# The rule of step 4, against the engine (lesson 1 does its work by hand), against differences, and against a *complex step*:
+# $f(x + ih) = f + i h f' + \dots$, so the imaginary part over $h$ is the slope, and nothing is subtracted. Then a wrong rule that
+# returns zeros, with a cotangent of ones and with a random one.
 # %%
 x, cotangent = (rng.stream("softmax", i).normal((4, 6), np.float64) for i in range(2))
 softmax = lambda x: ops.exp(x) / ops.exp(x).sum(axis=-1, keepdims=True)  # noqa: E731
@@ -135,11 +138,11 @@ for name, g, limit in (("ones", np.ones((4, 6)), {"at_most": 1e-8}), ("random", 
 
 # %% [markdown]
 # ## Prediction
-# All from formulas, before any loss is run. Steps 2 and 3: the best step, and the spread of a quotient with fresh noise (in $R$
-# alone). Step 9: $\sqrt{B} = 10$. How much does an error move the loss? A KL without its half is $2 K$: too high by $K$. The mean
-# over latents is $K / J$: too low by $(1 - 1/J) K$, the mean over pixels by $(1 - 1/D) R$, the flipped sign by $2 K$; the oracle
-# knows both. Guess: how many of the eight print a *lower* loss than the right one? ______ Which one moves it least? ______
-
+# All of this is computed from formulas, before any loss is run. Steps 2 and 3 give the best step, and the spread of a quotient with
+# fresh noise (which is in $R$ alone). Step 9 gives a spread $\sqrt{B} = 10$ times too large. How much does an error move the loss?
+# A KL without its half is $2 K$: too high by $K$. The mean over latents is $K / J$: too low by $(1 - 1/J) K$. The mean over pixels
+# is too low by $(1 - 1/D) R$, the flipped sign by $2 K$. The oracle knows $R$ and $K$. Guess: how many of the eight print a *lower*
+# loss than the right one? ______ Which one moves it least? ______
 # %% Twelve models with random weights, and for each a batch that holds one image 100 times
 bench = [(suspect(i), np.repeat(image[None], B, axis=0)) for i, image in enumerate(images)]
 truth = [oracle(model, x, rng.stream("oracle", i)) for i, (model, x) in enumerate(bench)]
@@ -155,9 +158,8 @@ lesson.predict("found.by_statistics", 8, "of 8")
 
 # %% [markdown]
 # ## Experiment
-# First the V of step 2, for $f = \exp$ at 2,000 points (divided by the step really taken: $x + h$ and $x - h$ are rounded too).
-# Then 400 quotients of step 3, for the derivative by one weight.
-
+# First the V of step 2, for $f = \exp$ at 2,000 points. (The code divides by the step really taken, for $x + h$ and $x - h$ are
+# rounded too.) Then 400 quotients of step 3, for the derivative by one weight.
 # %%
 steps, points, curves = np.logspace(-12, 0, 121), rng.stream("points").uniform(2000, dtype=np.float64), {}
 for dtype, least, most in (("float64", -5.5, -5), ("float32", -2.6, -2.1)):
@@ -175,9 +177,9 @@ lesson.number("fresh_noise.derivative", np.mean(slopes), "nats")
 lesson.claim("fresh_noise.spread", np.std(quotients), "nats", at_least=0.75 * noisy, at_most=1.25 * noisy)
 
 # %% [markdown]
-# Now the suspects. *Found by differences*: along one of twelve random directions the slope is off by a millionth of the gradient's
-# length. *Found by statistics*: for one of twelve models the score is beyond 6, or the spread (root mean square) twice step 9's.
-
+# Now the suspects. An error is *found by differences* if in one of twelve models, along a random direction, gradient and difference
+# disagree by more than a millionth of the gradient's length. It is *found by statistics* if in one of the models the score is
+# beyond 6, or if the spread (root mean square over the models) is more than twice the $s / \sqrt{B}$ of step 9.
 # %%
 strength, frozen = {}, rng.stream("frozen").normal((12, J), np.float64)
 for name, lines in LINES.items():
@@ -206,7 +208,7 @@ differences, statistics = (np.array(list(strength.values()))[1:] > 1).sum(axis=0
 lesson.claim("found.by_differences", differences, "of 8", at_most=0)
 lesson.claim("found.by_statistics", statistics, "of 8", at_least=8, effect=True)
 
-# %% The library's two checks ask more (sampler: has each image its own draw of z?).  microscope.html: right slopes of a wrong loss
+# %% The library's two checks.  pixels twice: the loss of images with each pixel twice.  sampler: has each image its own z?
 for name in ("right", "one_noise_for_all") if lesson.fast else LINES:
     model.lines = LINES[name]
     ta.checks.gradcheck(lambda: model.loss(images, frozen), model)  # raises an error where a gradient is wrong
@@ -233,18 +235,16 @@ lesson.finish(binarisation="threshold")
 
 # %% [markdown]
 # ## What surprised us
-# - Five of the eight print a *better* loss than the right code for every seed, a sixth by chance (`difference.*`): it says nothing.
-# - `variance_as_deviation` moves the mean by about a nat of sixty. `one_noise_for_all` has the right mean: the spread finds it.
-# - With fresh noise the quotients of a *right* loss are off by tens of thousands (`fresh_noise.*`); smaller steps make it worse.
-#
+# - Five of the eight print a *lower* loss than the right code for every seed, a sixth by chance (`difference.*`): it says nothing.
+# - `variance_as_deviation` moves the mean by about one nat of sixty. `one_noise_for_all` does not: only the spread finds it.
+# - With fresh noise the quotients of a *right* loss are off by tens of thousands (`fresh_noise.*`), and smaller steps make it
+#   worse. `microscope.html` shows, line by line, right slopes of a wrong loss.
 # ## Exercises
 # 1. **Do.** Write `gradient_error(f, backward, x, cotangent, step)`: a gradient check for any function of an array.
-# 2. **Break.** Write `wrong_softmax_rule(gy, y)`: wrong, and yet with a cotangent of ones nobody can tell it from the right rule.
+# 2. **Break.** Write `wrong_softmax_rule(gy, y)`: wrong, and yet with a cotangent `gy` of ones nobody tells it from the right rule.
 # 3. **Extend.** Write `total_probability(log_likelihood, logits)`: the probabilities of all images must add up to 1.
-#
 # ## Conventions
 # Loss = -ELBO, in nats per example: summed over pixels and latents, mean over the batch. Noise is an input. Pixels: 1 above 0.5.
-#
 # ## References
-# Kingma, Welling 2014, Auto-Encoding Variational Bayes. Nocedal, Wright 2006, Numerical Optimization, section 8.1.
-# Squire, Trapp 1998, Using Complex Variables to Estimate Derivatives of Real Functions.
+# Kingma, Welling 2014, Auto-Encoding Variational Bayes. Nocedal, Wright 2006, Numerical Optimization, section 8.1. Squire, Trapp
+# 1998, Using Complex Variables to Estimate Derivatives of Real Functions.

@@ -9,10 +9,8 @@
 #                                  W, b     tanh     V, c      exp     1/(1+q)   log     sum, mean
 #     cotangents, to the left:   g_x <--- g_t <--- g_h <--- g_a <--- g_q <--- g_p <--- g_r <---- 1
 #
-# The numbers are those of the steps below. An *autoencoder* is asked to give back its own input $x$; this one has one hidden
-# layer $h$, the numbers in between. `microscope.html`, which the lesson writes, shows this picture with numbers, line by line.
-
-# %% [markdown]
+# The numbers are those of the steps below; a *cotangent* is a derivative of the loss. An *autoencoder* is asked to give back its
+# own input $x$, through a *hidden layer* of numbers $h$. `microscope.html` shows this picture with numbers, line by line.
 # ## Derivation
 # A *batch* $x$ is $N$ images of $D$ pixels, an array $(N, D)$. The *loss* is one number that says how badly they are given back.
 # For each value $y$ on the way, its *cotangent* $g_y$, of $y$'s shape, is the derivative of the loss by $y$. Steps reuse letters.
@@ -22,31 +20,35 @@
 #    $y = (x_1 x_2, \ x_2 + x_3^2)$ at $x = (2, 3, 5)$, and let $g_y = (1, -1)$; then $g_x = (3, \ 2 - 1, \ -10)$:
 # $$J = \begin{pmatrix} x_2 & x_1 & 0 \\ 0 & 1 & 2 x_3 \end{pmatrix} = \begin{pmatrix} 3 & 2 & 0 \\ 0 & 1 & 10 \end{pmatrix}$$
 #    *Backprop* is this product, line after line of the program, from the last to the first. It never builds a $J$.
-# 2. **Three rules are enough.** *Entry by entry*, $y = f(x)$: $g_x = g_y f'(x)$. *Used more than once* (copied, or broadcast
-#    along an axis): add what comes back. *Summed*: every summand gets a copy of $g_y$. The last two are each other's mirror image.
-# 3. **Linear layer**, $t = x W^T + b$, with *weights* $W$ of shape $(H, D)$ and $b$ of shape $(H)$. In pieces: the products
-#    $P_{nkj} = x_{nj} W_{kj}$, summed over $j$, plus $b_k$. Back: each $P_{nkj}$ gets $g_{t,nk}$. $W_{kj}$ and $b_k$ were used
-#    for each image, so add over $n$; $x_{nj}$ was used for each $k$, so add over $k$. Three products of matrices do it:
+# 2. **Three rules are enough.** Where $y = f(x)$ works *entry by entry*, $g_x = g_y f'(x)$. Where a value is *used more than once*
+#    (copied, or broadcast along an axis), add what comes back. Where values are *summed*, every summand gets a copy of $g_y$. The
+#    last two are each other's mirror image.
+# 3. **Linear layer**, $t = x W^T + b$, makes $H$ numbers of an image, with *weights* $W$ of shape $(H, D)$ and a *bias* $b$ of
+#    shape $(H)$. In pieces it is the products $P_{nkj} = x_{nj} W_{kj}$, summed over $j$, plus $b_k$. On the way back each
+#    $P_{nkj}$ gets $g_{t,nk}$. $W_{kj}$ and $b_k$ were used for each image, so add over $n$; $x_{nj}$ was used for each $k$, so add
+#    over $k$. Three products of matrices do it:
 # $$g_W = g_t^T x \qquad g_x = g_t W \qquad g_b = \sum_n g_{t,n}$$
 # 4. **Tanh**, $h = m / s$ with $m = u - v$, $s = u + v$, $u = e^t$, $v = e^{-t}$. Back: $g_m = g_h / s$, $g_s = -g_h h / s$,
 #    $g_u = g_m + g_s$, $g_v = g_s - g_m$, and $t$ was used twice: $g_t = g_u u - g_v v = g_m s + g_s m$. That is
 # $$g_t = g_h (1 - h^2)$$
-# 5. **Bernoulli likelihood.** The last layer gives *logits* $a = h V^T + c$: a pixel is 1 with probability $p = 1 / (1 + q)$, the
-#    *sigmoid* of $a$; $q = e^{-a}$. An image's loss $r$ is minus its log-probability, $-\sum [x \log p + (1 - x) \log(1 - p)]$, in
-#    *nats* (natural logarithms). Back: $g_p = g_r [(1-x) / (1-p) - x / p]$, $g_q = -g_p p^2$, $g_a = -g_q q$. As $pq = 1-p$,
+# 5. **Bernoulli likelihood**, for pixels that are 0 or 1. The last layer gives *logits* $a = h V^T + c$: a pixel is 1 with
+#    probability $p = 1 / (1 + q)$, the *sigmoid* of $a$; $q = e^{-a}$. An image's loss $r$ is minus its log-probability,
+#    $-\sum [x \log p + (1 - x) \log(1 - p)]$, a sum over its pixels, in *nats* (the unit of natural logarithms). Back:
+#    $g_p = g_r [(1-x) / (1-p) - x / p]$, $g_q = -g_p p^2$, $g_a = -g_q q$. As $pq = 1-p$,
 # $$g_a = g_r (1 - x) p - g_r x (1 - p) = g_r (p - x)$$
 # 6. **Gaussian likelihood**, for pixels that are any number: mean $m$, variance $e^l$ with $l$ the log-variance. An image costs
-#    $\sum [\log 2 \pi + l + d^2 w] / 2$ nats, with $d = x - m$ and $w = e^{-l}$. Back: $g_d = g_r d w$, $g_w = g_r d^2 / 2$, and
+#    minus the logarithm of its normal density, $\sum [\log 2 \pi + l + d^2 w] / 2$ nats, with $d = x - m$ and $w = e^{-l}$. Back:
+#    $g_d = g_r d w$, $g_w = g_r d^2 / 2$, and
 # $$g_m = -g_d = g_r (m - x) e^{-l} \qquad g_l = \frac{g_r}{2} - g_w w = \frac{g_r}{2} \left[1 - (x - m)^2 e^{-l}\right]$$
-# 7. **Batch normalisation** gives each column of $t$ mean 0 and variance 1 over the batch, as suits the next layer; $\epsilon$
-#    is small: $d = t - \text{mean}(t)$, $v = \text{mean}(d^2)$, $s = (v + \epsilon)^{-1/2}$, $n = d s$. Back: $g_s = \sum g_n d$,
-#    $g_v = -g_s s^3 / 2$, $g_d = g_n s + 2 g_v d / N$, $g_t = g_d - \text{mean}(g_d)$. With $d = n / s$ and $\text{mean}(n) = 0$:
+# 7. **Batch normalisation** gives each column of $t$ mean 0 and variance 1 over the batch, so that the next layer always gets
+#    numbers of one size. Sums and means are over the batch, $\epsilon$ is small: $d = t - \text{mean}(t)$, $v = \text{mean}(d^2)$,
+#    $s = (v + \epsilon)^{-1/2}$, $n = d s$. Back: $g_s = \sum g_n d$, $g_v = -g_s s^3 / 2$, $g_d = g_n s + 2 g_v d / N$,
+#    $g_t = g_d - \text{mean}(g_d)$. With $d = n / s$ and $\text{mean}(n) = 0$:
 # $$g_t = s \left[ g_n - \text{mean}(g_n) - n \, \text{mean}(g_n n) \right]$$
 # 8. **One step.** Let $g$ be the *gradient*: the cotangents of all weights in one vector. *Gradient descent* moves the weights by
 #    $-\eta g$; $\eta$ is the *learning rate*. Along this line the loss is a function of $\eta$ whose slope at 0 is $-|g|^2$ and
-#    whose second derivative, the curvature, is $g^T H g$; $H$ is now the table of second derivatives (*Hessian*). Taylor's series:
+#    whose second derivative, the curvature, is $g^T H g$; $H$ is now the table of second derivatives (*Hessian*). By Taylor:
 # $$\text{drop} = \eta |g|^2 - \frac{\eta^2}{2} g^T H g + \dots$$
-
 # %% Settings.  The short form: --fast.  Another seed: --seed 3.  All of them: --help.
 import numpy as np
 from matplotlib.figure import Figure
@@ -60,9 +62,9 @@ rng, updates, D, H, RATE = ta.rng(lesson.seed), 12_000 if lesson.fast else 40_00
 
 # %% [markdown]
 # ## Code
-# First every value of the picture, reversed piece by piece. `w` holds the weights by name, `v` the values.
-
-
+# First `forward` computes every value of the picture, and `backward` goes back through them piece by piece. `w` holds the weights
+# by name, `v` the values. `rng.stream(name)` draws random numbers, the same for the same name and seed. `lesson.claim` prints a
+# number with limits that must hold, `lesson.number` one that is compared with runs of other seeds.
 # %%
 def forward(w, x):
     """Steps 3 to 5.  x: (N, D) of zeros and ones.  Returns every value by name."""
@@ -115,9 +117,9 @@ def batch_norm_backward(g_n, t, epsilon=1e-5):
 
 # %% [markdown]
 # ## Check
-# Each rule against the engine (`ops` and `ta` do by program what we do by hand), *differences*, $(f(x + h) - f(x - h)) / 2h$, and a
-# *complex step*, the imaginary part of $f(x + ih) / h$ (more in lesson 0); and the pieces against the shortcuts.
-
+# Each rule against the engine (`ops` and `ta` do by program what we do by hand; a Tensor is an array that remembers how it was
+# made), against *differences*, $(f(x + h) - f(x - h)) / 2h$, and against a *complex step*, the imaginary part of $f(x + ih) / h$
+# (more in lesson 0). Then the pieces against the shortcuts.
 # %%
 normal = lambda name, *shape: rng.stream("check", name).normal(shape, np.float64)  # noqa: E731
 f = lambda x: ops.stack([x[0] * x[1], x[1] + x[2] ** 2])  # noqa: E731
@@ -148,15 +150,15 @@ pieces = backward(w, small, values)
 lesson.claim("pieces.network", max(np.abs(pieces[k] - gradient[k]).max() for k in w), "largest difference", at_most=1e-12)
 lesson.microscope(ta.microscope.trace(network, *(ta.Tensor(value, requires_grad=True) for value in w.values())))
 
+
 # %% [markdown]
 # ## Prediction
-# Three formulas. With weights near 0 the logits are near 0: each pixel costs $\log 2$, the first loss is $D \log 2$. Step 8 says
-# how far one step goes: cut after its first term the error is like $\eta^2$, after the second like $\eta^3$. And the end? When
-# all pixels are nearly right, the cotangents $p - x$ are about as small as the loss $L$, and so is $|g|$, made of them. Step $n$
-# takes about $k L^2$ away, $k$ nearly a constant, and $dL/dn = -k L^2$ has the solution $L = 1 / (k n)$: **twice the steps, half
-# the loss**, a slope of $-1$ on logarithmic axes. Your guess of the loss after 1,000 steps: ______ nats.
-
-
+# Three formulas. With weights near 0 the logits are near 0: each pixel costs $\log 2$, and the first loss is $D \log 2$. Step 8
+# says how far one step goes: if its series is cut after the first term, the error grows like $\eta^2$, after the second like
+# $\eta^3$. And the end? When all pixels are nearly right, the cotangents $p - x$ are about as small as the loss $L$, and so is
+# $|g|$, which is made of them. By step 8 the $n$-th step of training then takes about $k L^2$ away, with $k$ nearly a constant, and
+# the equation $dL/dn = -k L^2$ has the solution $L = 1 / (k n)$: **twice the steps, half the loss**, a slope of $-1$ on logarithmic
+# axes. Your guess of the loss after 1,000 steps: ______ nats.
 # %%
 def moved(w, direction, rate):
     """The weights after a step of this rate against a direction."""
@@ -180,11 +182,11 @@ lesson.predict("drop.measured", predicted := float(0.01 * squared - 0.01**2 / 2 
 for name, slope in (("drop.order_of_first_error", 2), ("drop.order_of_second_error", 3), ("end.slope", -1)):
     lesson.predict(name, slope, "log-log slope")
 
+
 # %% [markdown]
 # ## Experiment
-# One step at many rates, from weights ten times as large. Then many from the small ones: 4,192 weights learn ten images by heart.
-
-
+# First one step at many rates, from weights ten times as large (`drop.measured` is at the rate 0.01). Then many steps at the rate
+# 0.3, from the small weights: 4,192 weights learn ten images by heart, which says nothing of other images.
 # %%
 def descend(w, rate, purpose):
     """One step of gradient descent on x.  Returns the loss before it, and the new weights."""
@@ -234,17 +236,15 @@ lesson.finish(binarisation="threshold")
 # ## What surprised us
 # - The rule $p - x$ has no fraction left. It is the safer code too: `forward` takes the logarithm of 0 where $p$ rounds to 1.
 # - Near small weights the curvature along the gradient has either sign, from seed to seed (`start.curvature`): where two layers
-#   multiply each other the loss bends up one way and down another, as on a *saddle*. Weights ten times as large have it positive.
-# - The slope at the end is nearly that of an argument which knows nothing of layers (`end.slope`).
-#
+#   multiply each other the loss bends up one way and down another, as on a *saddle*. Weights ten times as large make it positive.
+# - The slope at the end (`end.slope`) is nearly the $-1$ of an argument that knows nothing of layers.
 # ## Exercises
 # 1. **Do.** Write `normalise_backward(gy, x)`: each row is divided by its length, $y = x / |x|$. Derive it in pieces, as step 7.
-# 2. **Break.** `hiding_cotangent(n)`: step 7 with mean and variance as constants gives $g_t = s g_n$. Choose a $g_n$ that hides it.
+# 2. **Break.** Write `hiding_cotangent(n)`. Whoever takes the mean and the variance in step 7 for constants gets $g_t = s g_n$,
+#    which is wrong. Choose a $g_n$, not 0, that hides the error.
 # 3. **Extend.** Write `tied_gradients(x, W, b, c)`: the decoder uses $V = W^T$, the encoder's own weights for a second time.
-#
 # ## Conventions
-# Loss in nats per example: summed over pixels, mean over the batch. Weights have shape (out, in). Pixels: threshold at 0.5.
-#
+# Loss in nats per example: summed over pixels, mean over the batch. Weights have shape (out, in). A pixel is 1 above 0.5.
 # ## References
 # Rumelhart, Hinton, Williams 1986, Learning Representations by Back-Propagating Errors. Ioffe, Szegedy 2015, Batch Normalization.
 # Soudry and others 2018, The Implicit Bias of Gradient Descent on Separable Data (for the slope at the end).

@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Lesson 2: The linear autoencoder is PCA
 #
-# **Goal.** Train a linear autoencoder on digits and land on what eigenvalues say beforehand: its error must be the one that they
-# predict, **times 1.000, within 0.002**, and its outputs must lie in the predicted subspace, to less than 1 degree.
+# **Goal.** Train a linear autoencoder on digits, and land on what eigenvalues (step 1) say beforehand: its error must be the one
+# that they predict, **times 1.000, within 0.002**, and its outputs must lie in the predicted subspace (step 2), to less than 1
+# degree.
 #
 # ## Picture
 #
@@ -14,47 +15,51 @@
 #
 # An autoencoder is a map that must give its input back through a narrow place. The figure `spectrum.png`, made at the end, shows
 # the errors of three of them on the curve that the eigenvalues draw, and the escape from a wrong answer.
-
-# %% [markdown]
 # ## Derivation
 # 1. An image is a column $x$ of $D = 64$ numbers; the mean of all $N$ images has been subtracted. Their *covariance* is the table
 #    $C = \frac{1}{N} \sum_n x_n x_n^T$ ($D$ by $D$; $^T$ turns rows into columns). A direction $u$ of length 1 with
 #    $C u = \lambda u$ is an *eigenvector*; its *eigenvalue* $\lambda = u^T C u$, the mean of $(u^T x)^2$, is the variance of the
-#    data along $u$. A symmetric table has $D$ of them, at right angles, and is $C = \sum_i \lambda_i u_i u_i^T$. Sorted,
+#    data along $u$. Since $C$ is symmetric, it has $D$ eigenvectors at right angles, and $C = \sum_i \lambda_i u_i u_i^T$. Sorted,
 #    $\lambda_1 \ge \lambda_2 \ge \ldots$, the $u_i$ are the axes of PCA, principal component analysis.
-# 2. Let the $k$ columns of $Q$ have length 1, at right angles: they span a $k$-dimensional *subspace*, all sums of their
-#    multiples. Its nearest point to $x$ is $Q Q^T x$, and what is left is at right angles to it: by Pythagoras the square of its
-#    length is $|x|^2 - |Q^T x|^2$. On average over the images, with the $C$ of step 1,
+# 2. Let the $k$ columns of $Q$ have length 1, at right angles: they span a $k$-dimensional *subspace*, all sums of their multiples.
+#    Its nearest point to $x$ is $Q Q^T x$, and what is left is at right angles to it: by Pythagoras the square of its length is
+#    $|x|^2 - |Q^T x|^2$. On average over the images, with the $C$ of step 1,
 # $$\frac{1}{N} \sum_n |x_n - Q Q^T x_n|^2 = \sum_i \lambda_i - \sum_i \lambda_i w_i, \qquad w_i = |Q^T u_i|^2 .$$
 #    $w_i$, the square of the part of $u_i$ in the subspace, is between 0 and 1, and $\sum_i w_i = k$, the sum of all squares in
-#    $Q$. So the first $k$ should be 1: **the least error is the sum of the eigenvalues left out**. No map whose outputs lie in $k$
-#    dimensions does better (Eckart and Young), for it can at best give the nearest point.
+#    $Q$. So for the least error the first $k$ of the $w_i$ should be 1, the others 0: **the least error is the sum of the
+#    eigenvalues left out**. No map whose outputs lie in $k$ dimensions does better (Eckart and Young), for it can at best give the
+#    nearest point.
 # 3. The linear autoencoder: $z = A x$, $x' = B z$, with $A$ ($k$ by $D$), $B$ ($D$ by $k$). Its *loss*, to be made small, is
 #    $L = \frac{1}{N} \sum_n |r_n|^2$ with $r_n = B A x_n - x_n$. Change $B$ by $dB$: $L$ changes by
-#    $\frac{2}{N} \sum_n r_n^T dB z_n$. The *gradient* $g_B$ collects what stands beside each entry of $dB$; $g_A$ likewise.
-#    Insert $r_n$, with $I$ the identity, the table that changes nothing:
+#    $\frac{2}{N} \sum_n r_n^T dB z_n$. The *gradient* $g_B$ collects what stands beside each entry of $dB$; $g_A$ does the same for
+#    $A$. Now insert $r_n$, with $I$ the identity, the table that changes nothing:
 # $$g_B = \frac{2}{N} \sum_n r_n z_n^T = 2 (B A - I) C A^T, \; g_A = \frac{2}{N} \sum_n B^T r_n x_n^T = 2 B^T (B A - I) C .$$
 #    The data come in through $C$ alone: two data sets with one covariance train the same network.
-# 4. Where does training stop? Say no column of $B$ is a sum of multiples of the others, and no eigenvalue is 0. Then $g_A = 0$
-#    means $B^T (B A - I) = 0$. What is left is at right angles to the columns of $B$: $B A x$ is the point of their span nearest to
-#    $x$, and $A = (B^T B)^{-1} B^T$. Now $g_B = 0$, times $B^T B$, is $B A C B = C B$: $C$ maps that span into itself. So it is the
-#    span of $k$ eigenvectors, **any** $k$ of the $D$: every choice is a stop, only one is PCA (if $\lambda_k > \lambda_{k+1}$).
+# 4. Where does training stop? Suppose that no column of $B$ is a sum of multiples of the others, and that no eigenvalue is 0. Then
+#    $g_A = 0$ means $B^T (B A - I) = 0$. So what is left, $x - B A x$, is at right angles to the columns of $B$: $B A x$ is the
+#    point of their span nearest to $x$, and $A = (B^T B)^{-1} B^T$. Now $g_B = 0$, times $B^T B$ from the right, is
+#    $B A C B = C B$: $C$ maps that span into itself. So it is the span of $k$ eigenvectors, **any** $k$ of the $D$: every choice is
+#    a stop, only one is PCA (if $\lambda_k > \lambda_{k+1}$).
 # 5. The others are *saddles*: flat, but downhill somewhere. Let $u_i$ be kept, $u_j$ left out, $\lambda_j > \lambda_i$. Let the
-#    decoder's column $u_i$ become $u_i + b u_j$, the encoder's row $u_i^T$ become $u_i^T + a u_j^T$, $a$ and $b$ tiny. What the
-#    loss has of these two axes is now $\lambda_j a^2 + \lambda_i b^2 + \lambda_j (1 - a b)^2$. Its slopes are, to first order,
+#    decoder's column $u_i$ become $u_i + b u_j$, the encoder's row $u_i^T$ become $u_i^T + a u_j^T$, with $a$ and $b$ tiny. If
+#    $x_i$ and $x_j$ are the parts of $x$ along the two axes, the code is $x_i + a x_j$, and the error is $a x_j$ along $u_i$,
+#    $b x_i - (1 - a b) x_j$ along $u_j$. So these two axes give the loss $\lambda_j a^2 + \lambda_i b^2 + \lambda_j (1 - a b)^2$.
+#    Its slopes are, to first order in $a$ and $b$,
 # $$g_a = 2 \lambda_j (a - b), \qquad g_b = 2 (\lambda_i b - \lambda_j a) .$$
-#    A step of gradient descent, $a \to a - \eta g_a$, $b \to b - \eta g_b$, with the *learning rate* $\eta$, multiplies both by
-#    one factor, $1 + \eta s$, if $b / a = 1 + s / (2 \lambda_j)$ and $s$ solves
+#    A step of gradient descent, $a \to a - \eta g_a$, $b \to b - \eta g_b$, with the *learning rate* $\eta$, multiplies both by one
+#    factor, $1 + \eta s$, if $b / a = 1 + s / (2 \lambda_j)$ and $s$ solves
 #    $s (s + 2 \lambda_i + 2 \lambda_j) = 4 \lambda_j (\lambda_j - \lambda_i)$:
 # $$s = \sqrt{(\lambda_j - \lambda_i)^2 + 4 \lambda_j^2} - \lambda_i - \lambda_j > 0 .$$
-#    Away it goes, and downhill. With Baldi and Hornik for a $B$ whose columns depend on each other: **the only minimum is PCA**.
-# 6. Any $k$ by $k$ table $M$ that can be inverted gives $B A = (B M^{-1}) (M A)$: same outputs. So the weights are *not* the axes.
-# 7. *Weight decay* adds $\gamma (|A|^2 + |B|^2)$ to the loss, the sums of squares. Where it stops, $g_A = -2 \gamma A$,
-#    $g_B = -2 \gamma B$. But $g_A A^T = B^T g_B$ always (step 3), so $A A^T = B^T B$: both carry the same. One axis with $a = b$,
-#    $m = a b$ costs $\lambda (1 - m)^2 + 2 \gamma m$, least at $m = 1 - \gamma / \lambda$, or at 0 if $\lambda < \gamma$. So each
-#    axis has a size of its own: if $\gamma < \lambda_k$, $B = U S R$, the columns of $U$ the axes, $S$ diagonal with
-#    $\sqrt{1 - \gamma / \lambda_i}$, $R$ a rotation (Kunin and others).
-
+#    So along this way out $a$ and $b$ grow at every step, and the loss falls. Baldi and Hornik add the case of a $B$ whose columns
+#    depend on each other. In all, **the only minimum is PCA**.
+# 6. Any $k$ by $k$ table $M$ that can be inverted gives $B A = (B M^{-1}) (M A)$: the outputs are the same. So the weights are
+#    *not* the axes.
+# 7. *Weight decay* adds $\gamma (|A|^2 + |B|^2)$ to the loss, the sums of squares. Training now stops where $g_A = -2 \gamma A$ and
+#    $g_B = -2 \gamma B$. But $g_A A^T = B^T g_B$ always (step 3), so $A A^T = B^T B$: encoder and decoder have the same size. One
+#    axis that the encoder multiplies by $a$ and the decoder by $b = a$, with $m = a b$, costs $\lambda (1 - m)^2 + 2 \gamma m$,
+#    least at $m = 1 - \gamma / \lambda$, or at 0 if $\lambda < \gamma$. So each axis has a size of its own: if
+#    $\gamma < \lambda_k$, then $B = U S R$, where the columns of $U$ are the axes, $S$ is diagonal with the numbers
+#    $\sqrt{1 - \gamma / \lambda_i}$, and $R$ is a rotation (Kunin and others).
 # %% Settings.  The short form: --fast.  Another seed: --seed 3.  All of them: --help.
 import numpy as np
 from matplotlib.figure import Figure
@@ -68,9 +73,8 @@ rng, steps = ta.rng(lesson.seed), 1600 if lesson.fast else 2500
 
 # %% [markdown]
 # ## Code
-# The same step numbers; an image is a row here, as everywhere in NumPy, so x is (N, D).
-
-
+# The step numbers are those of the derivation. An image is a row here, as everywhere in NumPy, so x is (N, D); `lr` is the learning
+# rate.
 # %%
 def principal_axes(x):
     """Steps 1 and 2.  x: (N, D), centred.  Returns C, the eigenvalues from the largest to the smallest, and the axes as columns."""
@@ -105,8 +109,8 @@ def largest_angle(columns, others):
 
 # %% [markdown]
 # ## Check
-# The gradients of step 3, against the engine, finite differences and a complex step (lesson 0), on random numbers.
-
+# The gradients of step 3, on random numbers, against the engine (the library's own derivatives), finite differences and a complex
+# step (lesson 0).
 # %% Step 3, four ways
 x, encoder, decoder = (rng.stream("check", i).normal(shape, np.float64) for i, shape in enumerate([(7, 5), (3, 5), (5, 3)]))
 g_a, g_b = weight_gradients(x.T @ x / len(x), encoder, decoder)
@@ -131,10 +135,10 @@ lesson.claim("saddle.gradient", max(np.abs(g).max() for g in weight_gradients(co
 # %% [markdown]
 # ## Prediction
 # Written before the run. By step 2 the mean squared error per pixel is the sum of the eigenvalues left out, divided by 64: **the
-# ratio is 1.000 for each k.** By step 5 a start a millionth beside the wrong axes leaves them by a known factor a step, in a
-# known direction, and by step 4 it ends at PCA. By step 7 weight decay finds each single axis. Your guess of the error for k = 8:
-# ______ And if the encoder is bent, $z = \tanh(A x)$ (a smooth step from -1 to 1): better than PCA, or worse? Your guess: ______
-
+# ratio is 1.000 for each k.** By step 5 a start that is a millionth beside the wrong axes leaves them by a known factor a step, in
+# a known direction, and by step 4 it ends at PCA. By step 7 training with weight decay finds each single axis. Your guess of the
+# error for k = 8: ______ And if the encoder is bent, $z = \tanh(A x)$ (a smooth step from -1 to 1): better than PCA, or worse? Your
+# guess: ______
 # %%
 for k in (2, 8, 16):
     lesson.predict(f"mse.k{k}", eigenvalues[k:].sum() / 64, "per pixel")
@@ -142,12 +146,12 @@ lesson.predict("escape.growth", 1 + lr * s, "factor a step")
 lesson.predict("escape.direction", ratio := 1 + s / (2 * missing), "b / a")
 lesson.predict("escape.end", eigenvalues[2:].sum(), "loss")
 
+
 # %% [markdown]
 # ## Experiment
-# The engine's autoencoder without hidden layers, gradient descent with momentum on all 1,400 images at once. It has biases too
-# (numbers added to $z$ and $x'$); with the mean subtracted they have nothing to do. The control run leaves the encoder random.
-
-
+# First the library's autoencoder, with no layer besides $A$ and $B$, by gradient descent with momentum (a share of the last step is
+# kept), on all 1,400 images at once. It has biases too (numbers added to $z$ and $x'$); with the mean subtracted they have nothing
+# to do. The control run (`--control`) leaves the encoder random.
 # %%
 def trained(k, bend=False):
     """An autoencoder trained on `train`; bend: with tanh after the encoder.  Its decoder is linear in any case."""
@@ -226,22 +230,19 @@ lesson.finish(binarisation="grey")
 # ## What surprised us
 # - A bend in the encoder alone **cannot** help: `bend.ratio_k8` is 1 or more for every seed. The reason is in step 2: the decoder
 #   is linear, so the outputs lie in $k$ dimensions, whatever makes the code. To beat PCA the decoder must bend (lesson 3).
-# - Right error and right subspace, and still no axis in sight: some column of the decoder is far from every axis, for k = 8 and 16
-#   tens of degrees (`columns`). So a picture of one column says nothing about the data.
+# - Right error and right subspace, and still no axis in sight: some column of the decoder is far from every axis, by tens of
+#   degrees for k = 8 and 16 (`columns`). So a picture of one column says nothing about the data.
 # - A millionth of noise is enough to leave a saddle, but it takes about a thousand steps (`escape.steps`): with `escape.growth` it
-#   takes as many to grow a million times. A loss that has stopped falling may sit beside one.
-#
+#   takes as many to grow a million times. A loss that seems to have stopped falling may sit beside a saddle.
 # ## Exercises
 # 1. **Do.** `weighted_gradients`: step 3 where some pixels count more than others.
 # 2. **Break.** `wrong_stop`: weights at which the gradient is zero and the loss is *not* the least, for any covariance.
 # 3. **Extend.** `least_loss_with_decay`: the least loss of step 7, a number, also where $\gamma$ exceeds some eigenvalues.
 #
-# Check yours with `tinyae exercise 2 FILE`. Beside the figure, `microscope.html` shows a pass line by line.
-#
+# Check yours with `tinyae exercise 2 FILE`. Beside the figure, `microscope.html` shows one pass line by line.
 # ## Conventions
-# The loss is the squared error, summed over pixels, mean over images; `mse` is per pixel, the loss divided by 64. Pixels are
-# grey, 0 to 1, less the training mean. Weights have shape (outputs, inputs). Test images take no part in training or axes.
-#
+# The loss is the squared error, summed over pixels, mean over images; `mse` is per pixel, the loss divided by 64. Pixels are grey,
+# 0 to 1, less the training mean. Weights have shape (outputs, inputs). Test images take no part in training or axes.
 # ## References
 # - C. Eckart, G. Young, 1936, The approximation of one matrix by another of lower rank.
 # - H. Bourlard, Y. Kamp, 1988, Auto-association by multilayer perceptrons and singular value decomposition.

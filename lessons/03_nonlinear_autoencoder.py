@@ -2,7 +2,8 @@
 # # Lesson 3: The nonlinear autoencoder
 #
 # **Goal.** Bend the layers. Where the answer is known, a code of two numbers must come within **5 percent** of the error that no
-# smooth map to two numbers and back avoids: the noise off a surface, 0.06 per point. PCA with two numbers leaves four times that.
+# smooth map to two numbers and back avoids: the noise off a surface, 0.06 per point. PCA (lesson 2) with two numbers leaves four
+# times that.
 #
 # ## Picture
 #
@@ -12,35 +13,35 @@
 #        ,--'  the surface     '---+---. -> noise along the surface: kept, it leads to another point of the surface
 #     ,-'                               '-.
 #
-# At the end: `floor.png`, what was predicted; `code.png`, `between.png`, codes of digits; `microscope.html`, a pass line by line.
-
-# %% [markdown]
+# At the end `floor.png` shows what was predicted, `code.png` and `between.png` show codes of digits, and `microscope.html` shows
+# one pass line by line.
+#
 # ## Derivation
-# 1. Layers: $t_l = h_{l-1} W_l^T$ (plus a bias) and $h_l = f(t_l)$, with $h_0 = x$, a row for each point. $f$ is bent and works
-#    on each number alone; the layers that make the code $z$ and the output $x'$ have none. The loss: mean of $|x' - x|^2$.
+# 1. Layers: $t_l = h_{l-1} W_l^T$ (plus a bias) and $h_l = f(t_l)$, with $h_0 = x$, a row for each point; the numbers in a row of
+#    $h_l$ are the *units* of the layer. $f$ is bent and works on each number alone; the layers that make the code $z$ and the
+#    output $x'$ have no $f$. The loss is the mean of $|x' - x|^2$.
 # 2. Write $g_y$ for the derivative of the loss in $y$, the *cotangent* of $y$. Through $f$: $g_t = g_h f'(t)$. For
 #    $\tanh t = (e^t - e^{-t}) / (e^t + e^{-t})$ the quotient rule gives $f' = 1 - \tanh^2 t = 1 - h^2$. For
-#    $\mathrm{relu}(t) = \max(t, 0)$ it is 1 above 0 and 0 below. At 0 is a *kink*: slope 0 to the left, 1 to the right, and no
-#    slope of its own. By convention we take 0.
-# 3. Through a layer, as in lesson 2: $g_W = g_t^T h_{l-1}$ (bias: $g_t$ summed over the points); on goes $g_{h_{l-1}} = g_t W_l$.
-# 4. The chain: back from layer $L$ to layer 0, a product of $L$ tables. How long is the result? Let the weights be independent,
-#    with mean 0 and variance $c / n$, $n$ the width. Each of the $n$ numbers of $g W$ is a sum of variance $|g|^2 c / n$, so the
-#    squared length becomes on average $c$ times as large. If the slopes $f'$ have nothing to do with $g$, they take their share:
-#
-#    $$ \rho = \sqrt{c \cdot \mathrm{mean}(f'^2)} \text{ a layer,} \qquad \text{for relu } \rho = \sqrt{c / 2} , $$
-#
-#    because half of the units (numbers of a layer) are off. Only $c = 2$ keeps the length; $c = 1$ leaves 0.001 in 20 layers.
+#    $\mathrm{relu}(t) = \max(t, 0)$ the slope is 1 above 0 and 0 below. At 0 there is a *kink*: the slope is 0 to the left, 1 to
+#    the right, and none at 0 itself. By convention we take 0.
+# 3. Through a layer, as in lesson 1: $g_W = g_t^T h_{l-1}$, and for the bias $g_t$ summed over the points. What goes on to the
+#    layer below is $g_{h_{l-1}} = g_t W_l$.
+# 4. The chain. On its way back from layer $L$ to layer 0 a gradient $g$ is multiplied by $L$ tables. How long is the result? Let
+#    the weights be independent, with mean 0 and variance $c / n$, $n$ the width. Each of the $n$ numbers of $g W$ is a sum of
+#    variance $|g|^2 c / n$, so the squared length becomes on average $c$ times as large. If the slopes $f'$ have nothing to do with
+#    $g$, they multiply this by the mean of $f'^2$. So the length changes by the factor
+# $$ \rho = \sqrt{c \cdot \mathrm{mean}(f'^2)} \text{ a layer,} \qquad \text{for relu } \rho = \sqrt{c / 2} , $$
+#    because half of the units are off. Only $c = 2$ keeps the length; $c = 1$ leaves a thousandth of it after 20 layers.
 # 5. The floor. The points lie on a smooth $d$-dimensional surface in $D$ dimensions, plus noise of variance $\sigma^2$ in each
 #    direction, small beside the radius of its bends. The outputs of a decoder of $k = d$ numbers form such a surface too. A wild
-#    one could fill the noise; of those as smooth as the true one, that one is about the best, each point sent to its nearest
-#    place. So $d$ directions of the noise are copied, the others lost: **the error is about $\sigma^2 (D - d)$.** With $k = d + 1$
-#    one direction more is copied: $\sigma^2 (D - k)$. That is *below* the floor of the truth, and nothing is learnt by it. With
-#    $k < d$ there is no formula: a line can wander through a square.
-# 6. Our surface, $d = 2$ in $D = 8$: $(\cos a, \sin a, \cos b, \sin b, 0, 0, 0, 0)$, rotated; $a$ and $b$ uniform between
-#    $-\pi/2$ and $\pi/2$: two half circles. $\cos a$ has mean $2 / \pi$ and variance $1/2 - 4 / \pi^2$, $\sin a$ has $1/2$; no two
-#    vary together. So these, plus $\sigma^2$, are eigenvalues of the covariance, twice each; $\sigma^2$ is the other four. The
-#    error of PCA is the sum of those left out (lesson 2).
-
+#    one could fill the noise; of those as smooth as the true one, the true one is about the best, with each point sent to its
+#    nearest place on it. So $d$ directions of the noise are copied, the others lost: **the error is about $\sigma^2 (D - d)$.**
+#    With $k = d + 1$ one direction more is copied, and the error is about $\sigma^2 (D - k)$. That is *below* the floor of the
+#    truth, and nothing is learnt by it. With $k < d$ there is no formula: a line can wander through a square.
+# 6. Our surface, $d = 2$ in $D = 8$: $(\cos a, \sin a, \cos b, \sin b, 0, 0, 0, 0)$, rotated; $a$ and $b$ uniform between $-\pi/2$
+#    and $\pi/2$: two half circles. $\cos a$ has mean $2 / \pi$ and variance $1/2 - 4 / \pi^2$, $\sin a$ has the variance $1/2$, and
+#    no two of the numbers vary together. So these variances, plus $\sigma^2$, are eigenvalues of the covariance, twice each; the
+#    other four are $\sigma^2$. The error of PCA is the sum of the eigenvalues left out (lesson 2).
 # %% Settings.  The short form: --fast.  Another seed: --seed 3.  All of them: --help.
 import numpy as np
 from matplotlib.figure import Figure
@@ -56,9 +57,7 @@ BENDS = {"tanh": (np.tanh, lambda h: 1 - h * h), "relu": (lambda t: np.maximum(t
 
 # %% [markdown]
 # ## Code
-# The step numbers are those of the derivation.
-
-
+# The step numbers are those of the derivation. A *pass* over the data, an epoch, uses every point once.
 # %%
 def forward(x, weights, bend):
     """Step 1, every layer with its bend, no biases.  weights: (outputs, inputs) each.  Returns all h, x first."""
@@ -127,8 +126,7 @@ def nearest(rows, others):
 # %% [markdown]
 # ## Check
 # The backward pass of three layers against the engine (the library's own derivatives), differences $(F(w + h) - F(w - h)) / 2 h$
-# and, without kinks, a *complex step* (the imaginary part of $F(w + i h) / h$). Then the kink.
-
+# and, for tanh, which has no kink, a *complex step* (the imaginary part of $F(w + i h) / h$). Then the slope of relu at its kink.
 # %% Steps 2 and 3
 x, g = rng.stream("check").normal((6, 5), np.float64), rng.stream("cotangent").normal((6, 3), np.float64)
 w = {name: rng.stream(name).normal(shape, np.float64) / 2 for name, shape in {"W1": (4, 5), "W2": (2, 4), "W3": (3, 2)}.items()}
@@ -142,11 +140,10 @@ lesson.claim("kink.differences", (f(np.array(1e-5)) - f(np.array(-1e-5))) / 2e-5
 
 # %% [markdown]
 # ## Prediction
-# By steps 5 and 6 the error on test points, summed over their 8 numbers. By step 4 the factor a layer, for relu with four sizes $c$
-# of the weights (1/3 is the library's own, as PyTorch's); for tanh too, as soon as the way forward has given the mean of $f'^2$.
-# For digits nobody knows the surface. A guess: on the half circles two bent numbers do the work of four straight ones.
-# **So 2 numbers should be as good as PCA with 4, and 8 as PCA with 16.** Yours: ______
-
+# Steps 5 and 6 predict the error on test points, summed over their 8 numbers. Step 4 predicts the factor a layer: for relu with
+# four sizes $c$ of the weights (1/3 is what the library and PyTorch take), and for tanh as soon as the way forward has given the
+# mean of $f'^2$. For digits, images of 64 pixels, nobody knows the surface. A guess: on the half circles two bent numbers do the
+# work of four straight ones. **So 2 numbers should be as good as PCA with 4, and 8 as PCA with 16.** Your guess: ______
 # %%
 spectrum = np.repeat([0.5, 0.5 - 4 / np.pi**2, 0, 0], 2) + SIGMA**2
 for k, depth in ((1, 0), (2, 0), (3, 0), (2, 1), (2, 2), (3, 1), (3, 2)):
@@ -162,8 +159,7 @@ for k in (2, 8):
 
 # %% [markdown]
 # ## Experiment
-# First step 4, before any training: 20 layers of width 128, the lengths of the gradients on their way back.
-
+# First step 4, before any training: 20 layers of width 128, and the lengths of the gradients on their way back.
 # %%
 chains = {f"relu_{name}": (lengths("relu", c)[0], (c / 2) ** 0.5) for name, c in scales.items()} | {"tanh_one": lengths("tanh", 1.0)}
 lesson.predict("chain.tanh_one", chains["tanh_one"][1], "factor a layer")
@@ -228,22 +224,26 @@ lesson.finish(binarisation="grey")
 
 # %% [markdown]
 # ## What surprised us
-# - Three numbers beat the truth: on test points too the error for $k = 3$ is below the exact distance from the surface, as said.
-#   Noise was copied; a smaller error is not a better model. With two hidden layers one number does about the work of PCA's two.
-# - Our guess for digits was near for 2 numbers (the full form beats it) and wrong for 8. Against PCA with as many numbers 8 gain no
-#   less than 2 (`digits.of_pca`). Half way between two codes (`middle.code`) the decoder's image is nearer to a real one than the
-#   mean of both images is. The nearest code is of the same digit more often than PCA's, though no label was shown.
+# - Three numbers beat the truth: on test points too the error for $k = 3$ is below the exact distance from the surface
+#   (`surface.exact`), as step 5 says. Noise was copied; a smaller error is not a better model. With two hidden layers each way, one
+#   number does about the work of PCA's two.
+# - Our guess for digits was near for 2 numbers (in the full form the error is even less) and wrong for 8. Yet against PCA with as
+#   many numbers, 8 numbers gain no less than 2 (`digits.of_pca`). Half way between two codes (`middle.code`) the decoder's image is
+#   nearer to a real one than the mean of both images is. The nearest code is of the same digit more often than PCA's (`code`),
+#   though no label was shown.
 # - The code of 64 has the least test error by far and knows digits least: 64 pixels fit into 64 numbers, whatever they show.
-#   Shuffled pixels cost it less than half of what they cost the code of 8. On 100 images the gap grows with $k$, the error falls.
+#   Shuffled pixels cost it less than half of what they cost the code of 8. After training on only 100 images (`few`), the gap
+#   between test and training error grows with $k$, but the test error itself falls.
 #
 # ## Exercises
 # 1. **Do.** `leaky_backward`: an encoder and a decoder with biases and leaky relus (slope 0.1 below 0), back to $x$.
 # 2. **Break.** `dead_network`: a relu autoencoder with a large loss, and gradients of 0 for all its weights but the last bias.
-# 3. **Extend.** `weight_variance`: by step 4, for leaky relus: the weights that make a gradient as long as is wanted.
+# 3. **Extend.** `weight_variance`: by step 4, for leaky relus, the variance of the weights that makes a gradient as long as is
+#    wanted.
 #
 # ## Conventions
-# The loss is the squared error, summed over the numbers of a point, mean over points; `surface` is that sum, `digits` and `few`
-# are per pixel. Grey pixels, 0 to 1. Weights have shape (outputs, inputs). Errors are on test data unless `train` is said.
+# The loss is the squared error, summed over the numbers of a point, mean over points; `surface` is that sum, `digits` and `few` are
+# per pixel. Grey pixels, 0 to 1. Weights have shape (outputs, inputs). Errors are on test data unless `train` is said.
 #
 # ## References
 # G. Hinton, R. Salakhutdinov, 2006, Reducing the dimensionality of data with neural networks. T. Hastie, W. Stuetzle, 1989,

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Lesson 4: Sparse codes, and features in superposition
 #
-# **Goal.** Points of 16 numbers are sums of 32 directions, *features*, few at a time. Find them without being told: **at least 30
-# of 32**, each at an angle with a cosine above 0.9 to what was found.
+# **Goal.** Points of 16 numbers are sums of a few out of 32 directions, the *features*. Find the features without being told: **at
+# least 30 of 32**, each with a cosine above 0.9 to a direction that was found.
 #
 # ## Picture
 #
@@ -11,33 +11,34 @@
 #        what made x                          what we see                 what we hope is f again
 #
 # A *dictionary* is a matrix whose columns are directions; a *code* says how much of each column is in $x$. With more columns than
-# dimensions (*overcomplete*), many codes make the same $x$. We want a *sparse* one: few entries are not 0.
-#
+# dimensions (*overcomplete*; the features are then in *superposition*), many codes make the same $x$. We want a *sparse* one: few
+# entries are not 0.
 # ## Derivation
-# $x$: a point. $W$: a dictionary, its columns $w$. $h$: a code. $\|x\|$: the length of $x$. $^T$ turns rows into columns.
-# $\lambda$ (lambda): the price of a code. A *gradient* $g_y$ is the derivative of the loss in $y$, an array of $y$'s shape.
+# $x$: a point. $W$: a dictionary, its columns $w$. $h$: a code. $\|x\|$: the length of $x$. $^T$ turns rows into columns. $\lambda$
+# (lambda): the price of a code. A *gradient* $g_y$ is the derivative of the loss in $y$, an array of $y$'s shape.
 #
 # 1. The number of entries that are not 0, the *L0* of a code, has no useful slope. The sum of absolute values, *L1*, has one. The
 #    loss of a code: $L(h) = \|x - W h\|^2 + \lambda \sum_i |h_i|$.
 # 2. Let $W$ be orthonormal: square, $W^T W = I$ (1 on the diagonal, else 0). It keeps lengths, so with $a = W^T x$ the loss is
-#    $\sum_i (a_i - h_i)^2 + \lambda |h_i|$: each entry by itself. Where $h_i > 0$, the slope $-2 (a_i - h_i) + \lambda$ vanishes at
-#    $h_i = a_i - \lambda / 2$; where $h_i < 0$, at $a_i + \lambda / 2$. If neither has the right sign, 0 is best. With
-#    $s = \lambda / 2$ this is the *soft threshold* $S(a, s) = \mathrm{sign}(a) \max(|a| - s, 0)$. L1 makes small entries 0 and
-#    **shrinks every other one by exactly $\lambda / 2$**.
-# 3. For any other $W$, walk. The squared error has the gradient $g = 2 W^T (W h - x)$, and nowhere curves more than
-#    $c = 2 \sigma^2$, where $W$ makes no vector more than $\sigma$ times longer. So for any other code $h'$ it is at most the
-#    parabola that touches it at $h$, up to a constant $\sum_i (h_i - g_i / c - h_i')^2 c / 2$. Put that in its place; divided by
-#    $c / 2$ it is step 2 with price $2 \lambda / c$. The next code is $S(h - g / c, \lambda / c)$, and the loss never grows. For
-#    codes not below 0: $\max(h - (g + \lambda) / c, 0)$. At the end $g_i = -\lambda$ if $h_i > 0$, else $g_i \ge -\lambda$.
-# 4. *The L1 cheat.* Divide the encoder by 10, multiply $W$ by 10. Since relu(a) = max(a, 0), all codes become 10 times smaller;
-#    the reconstruction is what it was, the penalty a tenth. So L1 means nothing unless the columns of $W$ have length 1.
+#    $\sum_i (a_i - h_i)^2 + \lambda |h_i|$: each entry can be chosen by itself. Where $h_i > 0$, the slope
+#    $-2 (a_i - h_i) + \lambda$ vanishes at $h_i = a_i - \lambda / 2$; where $h_i < 0$, at $a_i + \lambda / 2$. If neither has the
+#    right sign, 0 is best. With $s = \lambda / 2$ this is the *soft threshold* $S(a, s) = \mathrm{sign}(a) \max(|a| - s, 0)$. L1
+#    makes small entries 0 and **shrinks every other one by exactly $\lambda / 2$**.
+# 3. For any other $W$, walk. The squared error has the gradient $g = 2 W^T (W h - x)$, and its second derivative is nowhere more
+#    than $c = 2 \sigma^2$, if $W$ makes no vector more than $\sigma$ times longer. So for any other code $h'$ it is at most the
+#    parabola that touches it at $h$. Up to a constant this is $\sum_i (h_i - g_i / c - h_i')^2 c / 2$. Put the parabola in its
+#    place and divide by $c / 2$: this is step 2 with the price $2 \lambda / c$. So the next code is $S(h - g / c, \lambda / c)$,
+#    and the loss never grows. If codes must not be below 0, it is $\max(h - (g + \lambda) / c, 0)$. At the end $g_i = -\lambda$ if
+#    $h_i > 0$, else $g_i \ge -\lambda$.
+# 4. *The L1 cheat.* Divide the encoder by 10, multiply $W$ by 10. Since relu(a) = max(a, 0), all codes become 10 times smaller; the
+#    reconstruction is what it was, the penalty a tenth. So L1 means nothing unless the columns of $W$ have length 1.
 # 5. Train any $v$, and use $w = v / n$ with $n = \|v\|$. Then $dw = dv / n - v (v \cdot dv) / n^3$. So
-#    $g_w \cdot dw = g_v \cdot dv$ with $g_v = (g_w - w (w \cdot g_w)) / n$: not the part along $w$, which only changes lengths.
+#    $g_w \cdot dw = g_v \cdot dv$ with $g_v = (g_w - w (w \cdot g_w)) / n$: $g_w$ without the part along $w$, which only changes
+#    lengths.
 # 6. A *sparse autoencoder* does not walk, it guesses: $h = \mathrm{relu}(E x + t)$, one layer with weights $E$ and thresholds $t$.
 #    Backward, for $N$ points: the error $r = W h - x$ gets $g_r = 2 r / N$. Then $g_W = \sum g_r h^T$ and
-#    $g_h = W^T g_r + \lambda / N$; $a = E x + t$ gets the same, but 0 where $h = 0$; $g_E = \sum g_a x^T$, $g_t = \sum g_a$.
-#    *Top-k*, in place of a price: the $k$ largest codes of a point stay (here 2), the others are made 0.
-
+#    $g_h = W^T g_r + \lambda / N$; $a = E x + t$ gets the same cotangent, but 0 where $h = 0$; $g_E = \sum g_a x^T$,
+#    $g_t = \sum g_a$. *Top-k*, in place of a price: the $k$ largest codes of a point stay (here 2), the others are made 0.
 # %% Settings.  The short form: --fast.  Another seed: --seed 3.  All of them: --help.
 import numpy as np
 from matplotlib.figure import Figure
@@ -53,7 +54,7 @@ price = 0.0 if lesson.control else PRICE  # what finds the features; the control
 
 # %% [markdown]
 # ## Code
-# The numbers are those of the derivation. Points and codes are rows: x (N, M), h (N, F), W (M, F).
+# The numbers are those of the derivation. Points (M numbers) and codes (F numbers) are rows: x (N, M), h (N, F), W (M, F).
 # %%
 def walk(x, W, price, steps=500):
     """Step 3: the codes >= 0 of least loss for the dictionary W.  Returns (N, F)."""
@@ -104,8 +105,8 @@ class SparseAutoencoder(nn.Module):
 
 # %% [markdown]
 # ## Check
-# Gradients by hand, by the engine, by differences, and by a complex step where there is no kink. The gradient that comes in is
-# random: ones would hide a sum over the wrong axis. Then step 2 against a search, and step 3 with an orthonormal $W$.
+# Gradients by hand, by the engine, by differences, and by a complex step where there is no kink (relu: at 0). The gradient that
+# comes in is random: ones would hide a sum over the wrong axis. Then step 2 against a search, and step 3 with an orthonormal $W$.
 # %% Gradients, and the soft threshold
 v, E, t, x, g_w = (rng.stream("check", i).normal(shape, np.float64) for i, shape in enumerate(((4, 6), (6, 4), 6, (5, 4), (4, 6))))
 small, by_hand = SparseAutoencoder(4, 6, PRICE, rng), backward(v, E, t, x, PRICE)
@@ -119,14 +120,15 @@ lesson.claim("check.walk", np.abs(walk(a @ W.T, W, PRICE) - np.maximum(S, 0)).ma
 
 # %% [markdown]
 # ## Prediction
-# For $\lambda$ = 0.2. A feature is active in one point of twenty, then uniform in [0, 1]. Your guess: 0.05 finds ____ of 32.
+# For $\lambda$ = 0.2. A feature is active (not 0) in one point of twenty, then uniform in [0, 1]. Your guess: 0.05 finds ____ of
+# 32.
 # - Along the features a point needs one or two codes, along other directions more. So **all 32 are found**: an expectation, no
-#   theorem. Principal component analysis (*PCA*, lesson 2) has 16 directions at right angles, as features are not: almost none.
-# - A feature $d$ alone, in the true dictionary: $f - \lambda / 2$ of it is made (step 2). The rest, $\lambda / 2$ of $d$, gives
-#   other columns $g_i = -\lambda$ times a cosine, no less than $-\lambda$: the walk ends there, 0.1 too small. Top-k: by 0.
-# - If features were at right angles, each active one would lose min(f, 0.1), squared on average 0.01 times 0.9, plus 0.001 / 3.
-#   Its variance is 1/60 - 1/1600. So 2.9% stay *unexplained*: squared error over squared distance from the mean.
-
+#   theorem. *PCA* (principal components, lesson 2) has 16 directions at right angles, as features are not. It finds almost none.
+# - Let one feature $d$ be in $x$ alone, of size $f$. With the true dictionary $f - \lambda / 2$ of it is made (step 2). The rest,
+#   $\lambda / 2$ of $d$, gives the other columns $g_i = -\lambda$ times a cosine, which is no less than $-\lambda$. So the walk
+#   ends there (step 3), and its result is 0.1 too small. Top-k has no price, so it should not shrink.
+# - If features were at right angles, each would lose min(f, 0.1), in the mean square 0.05 (0.01 times 0.9, plus 0.001 / 3). The
+#   variance of a feature is 1/60 - 1/1600. So 2.9% stay *unexplained*: squared error over squared distance from the mean.
 # %% The formulas
 lesson.predict("features.found", 32, "of 32")
 for way in ("walk_true", "walk_learned", "encoder", "top_k"):
@@ -138,7 +140,7 @@ lesson.predict("unexplained.walk_true", p * (s**2 * (1 - s) + s**3 / 3) / (p / 3
 # %% [markdown]
 # ## Experiment
 # First digits, 64 pixels and 128 codes: what does sparsity cost? (In the names, $\lambda$ is in thousandths.) Then the cheat of
-# step 4. Then the superposition data, where one can see whether what is found is *right*. `microscope.html`: a pass line by line.
+# step 4. Then the superposition data, where one can see whether what is found is *right*. `microscope.html`: one pass line by line.
 # %% Digits: lambda against L0 and error
 def train(data, units, price, epochs, batch_size, lr, **kind):
     """A sparse autoencoder, trained on the lesson's device, then in NumPy."""
@@ -170,7 +172,7 @@ for weight, factor in ((free.v, 10), (free.E, 0.1), (free.t, 0.1)):
     weight.assign(weight.data * np.float32(factor))
 lesson.claim("check.cheat", abs(before - free.loss(images).item() - 0.1 * 0.9 * codes), "of the loss", at_most=1e-4)
 
-# %% Superposition: the same training with the price, without, with a quarter of it, and top-k
+# %% Superposition: training with the price, without, with a quarter of it, and top-k.  dead: units always 0
 data, test = (ta.data.toy("superposition", n, rng.stream(split), split) for split, n in (("train", 10_000), ("test", 2_000)))
 x, f, D = test.images.astype(np.float64), test.factors, data.truth.dictionary
 settings = {"features": (price, None), "without": (0.0, None), "quarter": (PRICE / 4, None), "top_k": (0.0, 2)}
@@ -226,23 +228,21 @@ lesson.finish(binarisation="grey")
 
 # %% [markdown]
 # ## What surprised us
-# - **The encoder's shrinkage was predicted wrong**: it is 1.3 to 1.6 times $\lambda / 2$. The walk with the *same* dictionary has
-#   $\lambda / 2$. The rest is the encoder's own, and it leaves more than twice as much unexplained. Our explanation: only a higher
-#   threshold keeps out the shadows that others throw on a feature's direction, and it cuts all codes; the walk needs none.
+# - **The encoder's shrinkage was predicted wrong**: it is 1.3 to 1.6 times $\lambda / 2$. The walk with the *same* dictionary
+#   shrinks by $\lambda / 2$. The rest is the encoder's own, and the encoder leaves more than twice as much unexplained. Our
+#   explanation: only a higher threshold keeps out the shadows that others throw on a feature's direction, and it cuts all codes;
+#   the walk needs none.
 # - With a quarter of $\lambda$ many features are missed. Without it almost nothing is unexplained, yet the columns are hardly
 #   nearer to the features than random ones. Training, too, finds the cheat of step 4: free columns grow (`cheat`).
 # - Top-k finds the features and shrinks far less, though not by 0. But it must be told how many to keep, fails where more are
-#   active (`unexplained.top_k`), and over 20 of its 64 units are *dead*, 0 for every point.
-#
+#   active (`unexplained.top_k`), and about a third of its 64 units are *dead*, 0 for every point.
 # ## Exercises
 # 1. **Do.** Add $\mu \sum h_i^2$ to the loss of step 2. Derive the best code, and write it: `elastic_code`.
 # 2. **Break.** Make the penalty of step 6 smaller by any factor, and keep the reconstruction (step 4): `cheat`.
 # 3. **Extend.** Take the shrinkage out: keep *which* codes are above 0, fit their sizes anew by least squares: `refit`.
-#
 # ## Conventions
 # Loss = squared error, summed over an example's numbers, plus $\lambda$ times the sum of the codes; mean over examples. (With a
 # half before the error the shrinkage is $\lambda$.) `mse` is per pixel, of grey values in [0, 1]. All on test examples.
-#
 # ## References
 # Tibshirani 1996, Regression shrinkage and selection via the lasso. Olshausen, Field 1996, Emergence of simple-cell receptive field
 # properties by learning a sparse code for natural images. Daubechies et al. 2004, An iterative thresholding algorithm for linear

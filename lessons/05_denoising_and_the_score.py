@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Lesson 5: Denoising, the score, and one step of diffusion
 #
-# **Goal.** Teach a network only to remove noise. The step that it makes must be, up to a factor, the slope of the logarithm of a
-# density that it never saw: a correlation of **at least 0.98** with the exact one.
+# **Goal.** Teach a network only to remove noise. The step that it makes from a noisy point must be, up to a factor, the slope of
+# the logarithm of a density that it never saw: a correlation of **at least 0.98** with the exact one.
 #
 # ## Picture
 #
@@ -12,31 +12,32 @@
 #
 # A *density* $p$ says where points are: the share $p(x) dx$ lies between $x$ and $x + dx$. Its *score* $(\log p)' = p' / p$, the
 # slope of its logarithm, points to where there are more of them. Whoever knows scores can make new points (step 6).
-#
 # ## Derivation
-# 1. $y = x + s n$, with noise $n$, normal with mean 0 and variance 1, of size $s$. From $x$ a move by $y - x$ leads to $y$, whose
-#    density is $p_s(y) = \int p(x) N(y - x) dx$, $N$ the normal density of variance $s^2$. $E$: the mean over all $x$ and $n$.
-# 2. A *denoiser* $r$ has the error $E (x - r(y))^2$. Squares are least around the mean, so the best guess is the mean of all $x$
-#    that may have led to $y$, with weights $p(x) N(y - x) / p_s(y)$.
-# 3. $N'(y - x) = N(y - x) (x - y) / s^2$. So $p_s'(y) = \int p(x) N(y - x) (x - y) / s^2 dx = p_s(y) (r(y) - y) / s^2$, and
-#    $r(y) = y + s^2 (\log p_s)'(y)$: **the best denoiser makes a step along the score** (Robbins, Miyasawa).
-# 4. $x - y = (x - r) + (r - y)$, and $x - r$ has mean 0 at each $y$: the squares add up, to $s^2$. So the least error is
-#    $E (x - r)^2 = s^2 - s^4 E ((\log p_s)')^2$.
-# 5. A mixture of normals (weights $w_k$, means $m_k$, variances $v_k$) has it in closed form: $p_s$ is the mixture with variances
-#    $v_k + s^2$. With $g_k$ the share of part $k$ in $p_s(y)$, the score is $\sum_k g_k (m_k - y) / (v_k + s^2)$.
-# 6. *Diffusion*: noise grows little by little; here is one step of it, back. From $s$ to $s + ds$ the variance grows by
-#    $2 s\,ds$. Noise $e$ of that variance makes $p_s$ the mean of $p_s(y - e) = p_s - e p_s' + e^2 p_s'' / 2 - \ldots$: it grows
-#    by $s p_s'' ds$. Points that walk with speed $u$ (per unit of $s$) make it grow too: $p_s u$ of them pass a place, and where
-#    more come than leave, $p_s$ grows, by $-(p_s u)' ds$. The same, if $u = -s p_s' / p_s$, by step 3 $(y - r) / s$. So from $s$
-#    to a little less noise $t$ a point may walk, nothing random: $y \to y + (t - s)(y - r) / s = r + (t / s) (y - r)$.
-# 7. *Contractive.* Another wish: a code that hardly moves when $x$ moves. $h = \tanh(a)$, $a = W x + b$, has the derivatives
-#    $J_{ji} = d_j W_{ji}$ with $d = 1 - h^2$. With $q_j = \sum_i W_{ji}^2$ the penalty is $C = \sum J^2 = \sum_j d_j^2 q_j$; the
-#    loss is the squared error plus $\lambda C$, $\lambda$ (lambda) a price. The slope of $d$ in $a$ is $-2 h d$. So from $g_C$, the
-#    loss's slope in $C$, come its gradients $g_a = -4 g_C h d^2 q = g_b$ and $g_W = g_a x^T + 2 g_C d^2 W$.
+# 1. $y = x + s n$, with noise $n$, normal with mean 0 and variance 1, of size $s$. With $N$ the normal density of variance $s^2$,
+#    $x$ leads to $y$ with density $N(y - x)$. So $y$ has density $p_s(y) = \int p(x) N(y - x) dx$. $E$: the mean over $x$, $n$.
+# 2. A *denoiser* $r$ has the error $E (x - r(y))^2$. Mean squares are least around the mean, so the best guess is the mean of all
+#    $x$ that may have led to $y$, with weights $p(x) N(y - x) / p_s(y)$.
+# 3. The slope of $N$ is $N'(y - x) = N(y - x) (x - y) / s^2$. So, with the best $r$ of step 2,
+#    $p_s'(y) = \int p(x) N(y - x) (x - y) / s^2 dx = p_s(y) (r(y) - y) / s^2$, and $r(y) = y + s^2 (\log p_s)'(y)$: **the best
+#    denoiser makes a step along the score** (Robbins, Miyasawa; also Tweedie's formula).
+# 4. $x - y = (x - r) + (r - y)$, and $x - r$ has mean 0 at each $y$. So the mean squares of the two parts add up to that of
+#    $x - y$, which is $s^2$. With step 3 the least error is $E (x - r)^2 = s^2 - s^4 E ((\log p_s)')^2$.
+# 5. A mixture of normals (weights $w_k$, means $m_k$, variances $v_k$) has its score in closed form: $p_s$ is the mixture with
+#    variances $v_k + s^2$. With $g_k$ the share of part $k$ in $p_s(y)$, the score is $\sum_k g_k (m_k - y) / (v_k + s^2)$.
+# 6. *Diffusion*: noise grows little by little; here is one step of it, back. From $s$ to $s + ds$ the variance grows by $2 s\,ds$.
+#    Noise $e$ of that variance makes $p_s$ the mean of $p_s(y - e) = p_s - e p_s' + e^2 p_s'' / 2 - \ldots$; as $e$ has mean 0, it
+#    grows by $s p_s'' ds$. Points that walk with speed $u$ (per unit of $s$) make it grow too: $p_s u$ of them pass a place, and
+#    where more come than leave, $p_s$ grows, by $-(p_s u)' ds$. The two are the same if $u = -s p_s' / p_s$, which by step 3 is
+#    $(y - r) / s$. So from $s$ to a little less noise $t$ a point may walk without anything random:
+#    $y \to y + (t - s)(y - r) / s = r + (t / s) (y - r)$.
+# 7. *Contractive.* Another wish: a code that hardly moves when $x$ moves. The code $h = \tanh(a)$, $a = W x + b$, has the
+#    derivatives $J_{ji} = d_j W_{ji}$ with $d = 1 - h^2$. With $q_j = \sum_i W_{ji}^2$ the penalty is
+#    $C = \sum J^2 = \sum_j d_j^2 q_j$; the loss is the squared error plus $\lambda C$, $\lambda$ (lambda) a price. The slope of $d$
+#    in $a$ is $-2 h d$. So from $g_C$, the loss's slope in $C$, come its gradients $g_a = -4 g_C h d^2 q = g_b$ and
+#    $g_W = g_a x^T + 2 g_C d^2 W$.
 # 8. *Small noise.* $r(x + s n) - r(x)$ is about $s J n$, $J$ now of $r$. Its square has the mean $s^2 \sum J^2$: where $r(x)$ is
-#    near $x$, noise adds that to the error. (Second derivatives of $r$ add some $s^2$ too, but times $r(x) - x$.) So
+#    near $x$, noise adds that to the error. (Second derivatives of $r$ add a term with $s^2$ too, but multiplied by $r(x) - x$.) So
 #    **a denoiser of small noise is contractive** (Alain and Bengio).
-
 # %% Settings.  The short form: --fast.  Another seed: --seed 3.  All of them: --help.
 import numpy as np
 from matplotlib.figure import Figure
@@ -52,7 +53,7 @@ S, WEIGHTS, MEANS, VARIANCES = 0.3, np.array([0.3, 0.5, 0.2]), np.array([-1.5, 0
 
 # %% [markdown]
 # ## Code
-# The numbers are those of the derivation. In the closed forms points are (N,), in the networks rows, (N, D).
+# Points are (N,) in the closed forms, and rows, (N, D), in the networks. *Quantiles* are points with equal shares between them.
 # %%
 def shares(y, s):
     """Step 5: what each part adds to the density at y.  y: (N,).  Returns (N, K)."""
@@ -81,7 +82,7 @@ def walk(score, noises):
 
 
 class Denoiser(nn.Module):
-    """r(y) = y + s net(y, s), trained at all noises from `low` to `high`.  y, s: (N, 1)."""
+    """r(y) = y + s net(y, s), trained at all noises from `low` to `high`, with errors over s so that all count alike.  y, s: (N, 1)."""
 
     def __init__(self, low, high, rng):
         self.range = np.log(low), np.log(high)
@@ -134,7 +135,8 @@ class Contractive(nn.Module):
 
 # %% [markdown]
 # ## Check
-# Steps 3 and 5 against step 2 by quadrature, a sum over a grid. The gradient of step 7 four ways; last by gradients of gradients.
+# Steps 3 and 5 against step 2 by quadrature, a sum over a grid. The gradient of step 7 by hand, against the engine, differences and
+# a complex step (lesson 0), and last against the engine's gradients of gradients.
 # %%
 y, grid = np.linspace(-3, 3, 61), np.linspace(-6, 6, 6001)
 p = shares(grid, S).sum(axis=1) * (grid[1] - grid[0])  # p_s, as the share of each cell
@@ -150,12 +152,12 @@ for found, (name, exact) in zip(ta.grad((C * g_C).sum(), leaves[:2]), by_hand.it
 
 # %% [markdown]
 # ## Prediction
-# - A trained denoiser has the error of step 4, 0.0402. For noise 0.01 reconstructions move as their slopes say (step 8): ratio 1.
-# - One step of diffusion from noise 5 to 0.05. With $m$, $v$ the mean and variance of $x$, $y$ is nearly normal, with variance
-#   $v + 25$ and score $-(y - m) / (v + 25)$. By step 3 $r - m = (y - m) v / (v + 25)$: all land near $m$. *Wasserstein-1*, the mean
-#   distance of quantiles (two sets of points, sorted, in pairs), is then 0.714.
-# - Steps are straight, the path bends: a step's error goes with the square of its length. Four times as many: **a quarter** of it.
-# - The penalty can be cheated: smaller $W$, larger decoder. $\lambda$ = 1 divides the code's squared slopes by ____, $r$'s by ____
+# - A trained denoiser has the error of step 4, 0.0402. With noise 0.01 reconstructions move as their slopes say (step 8): ratio 1.
+# - Take one step of diffusion, from noise 5 to 0.05. With $m$, $v$ the mean and variance of $x$, $y$ is nearly normal, with
+#   variance $v + 25$ and score $-(y - m) / (v + 25)$. By step 3 $r - m = (y - m) v / (v + 25)$: all land near $m$. *Wasserstein-1*,
+#   the mean distance of quantiles (two sets of points, sorted, in pairs), is then 0.714.
+# - Steps are straight, the path bends: a step's error goes with its length squared. So four times as many leave **a quarter**.
+# - A small $W$ and a large decoder cheat the penalty. Guess: $\lambda$ = 1 divides squared slopes by ____ in the code, ____ in $r$
 # %%
 m, v = WEIGHTS @ MEANS, WEIGHTS @ (VARIANCES + MEANS**2) - (WEIGHTS @ MEANS) ** 2
 line, start, end = v / (v + 25), quantiles(5.0, 2000), quantiles(0.05, 2000)
@@ -167,7 +169,8 @@ lesson.predict("small.ratio_001", 1.0, "measured / slopes")
 
 # %% [markdown]
 # ## Experiment
-# One network for the noise 0.3, one for all from 0.05 to 5, both trained on 5,000 quantiles of $p$ alone. Then digits, 64 to 32.
+# One network learns the noise 0.3, one all from 0.05 to 5, both from 5,000 quantiles of $p$ alone. Then autoencoders learn digits,
+# with codes of 32 numbers.
 # %% Step 3.  A correlation does not see a wrong factor; the relative error does.
 def train(model_of, data, epochs, batch_size, lr):
     """A model after training on the lesson's device, then in NumPy, float64."""
@@ -195,7 +198,7 @@ for k in steps:
     lesson.number(f"flow.learned_{k}", away["learned", k], "Wasserstein-1", effect=k == 64)
 lesson.claim("flow.ratio", away["exact", 16] / away["exact", 64], "16 to 64 steps", at_least=3.5, at_most=4.5)
 
-# %% Steps 7 and 8, digits, codes of 32.  Tied: the decoder has the encoder's weights.  Whole: of the reconstruction
+# %% Steps 7 and 8.  code: slopes of the code.  whole: slopes of the reconstruction.  tied: the decoder has the encoder's weights
 digits, images = ta.data.load("digits"), ta.data.load("digits", split="test").images.astype(np.float64)
 kinds = {"plain": (0, False, 0), "price_01": (0.1, False, 0), "price_1": (1, False, 0), "tied_1": (1, True, 0), "denoiser": (0, False, 0.2 * noise)}
 models = {name: train(lambda kind=kind: Contractive(*kind, rng.stream("digits")), digits, epochs // 3, 100, 1e-2) for name, kind in kinds.items()}
@@ -228,21 +231,18 @@ lesson.finish(binarisation="grey")
 
 # %% [markdown]
 # ## What surprised us
-# - The steps' error falls as predicted, but with the learned score the distance falls less: its own error stays. With one step
-#   it may even land *nearer* than the exact score: one number of one setting proves nothing.
+# - The steps' error falls as predicted, but with the learned score the distance falls less, for that score has an error of its own.
+#   With one step it may even land *nearer* than the exact score: one number of one setting proves nothing.
 # - With $\lambda$ = 1 the squared slopes of the code are tens of times smaller, of the whole reconstruction only several times: the
 #   decoder takes back what the encoder gave. With tied weights both fall alike, and the error shows the honest price.
 # - Noise of 0.2 without a penalty contracts both, as step 8 says. At noise 1, step 8 predicts about twice what is measured.
-#
 # ## Exercises
 # 1. **Do.** $x$ is $a$ or $-a$. Derive the best denoiser in closed form, and write it: `denoise_two_points`.
 # 2. **Break.** Write the best denoiser of the training points alone: for small $s$ error and slopes are 0 there: `memorise`.
 # 3. **Extend.** Two slopes for each step of diffusion in place of one, so that the path may bend: `heun_step`.
-#
 # ## Conventions
-# Mean squared error; in a loss on digits summed over pixels, `mse` is per pixel. $s$ is a standard deviation. Squared slopes: all
-# squared derivatives, summed. Digits: grey in [0, 1], means over the test. `microscope.html` shows one pass line by line.
-#
+# Mean squared error; the loss on digits is summed over pixels, `mse` is per pixel. $s$ is a standard deviation. Squared slopes: all
+# squared derivatives, summed. Digits: grey in [0, 1], means over test images. `microscope.html` shows one pass line by line.
 # ## References
 # Robbins 1956, "An empirical Bayes approach to statistics". Miyasawa 1961, "An empirical Bayes estimator of the mean of a normal
 # population". Vincent 2011, "A connection between score matching and denoising autoencoders". Rifai et al. 2011, "Contractive auto-
