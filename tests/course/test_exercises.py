@@ -457,9 +457,11 @@ def test_without_a_number_the_lessons_with_exercises_are_listed(shelf, capsys):
     assert "3  Small ones: double" in capsys.readouterr().out
 
 
-def test_without_hypothesis_it_says_what_to_install(shelf, capsys, monkeypatch):
-    shelf("double").write_text(SOLUTION)
+def test_without_hypothesis_one_can_begin_and_is_told_what_to_install(shelf, capsys, monkeypatch):
+    path = shelf("double")
     monkeypatch.setitem(sys.modules, "hypothesis", None)
+    assert main(["exercise", "3", "--start"]) == 0
+    assert path.read_text() == START
     assert main(["exercise", "3"]) == 2
     assert 'pip install "tinyae[checks]"' in capsys.readouterr().err
 

@@ -6,7 +6,7 @@ import pathlib
 import sys
 
 from tinyae.course.exercises.runner import SECONDS, check_file
-from tinyae.course.exercises.sheet import exercises_of, numbers
+from tinyae.course.exercises.sheet import exercises_of, files_of, numbers
 from tinyae.course.exercises.show import plain, short
 from tinyae.errors import ArgumentError, RunError
 
@@ -72,10 +72,10 @@ def in_a_line(report, width):
 
 def start(number, folder):
     """Copy the learner's file of a lesson into a folder; returns its path.  Raises RunError where there is one of that name."""
-    sheet = exercises_of(number)
-    path = pathlib.Path(folder) / sheet.name
+    given, _, _ = files_of(number)
+    path = pathlib.Path(folder) / given.name
     try:
-        text = sheet.start.read_text(encoding="utf-8")
+        text = given.read_text(encoding="utf-8")
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "x", encoding="utf-8") as file:
             file.write(text)

@@ -38,17 +38,21 @@ def numbers():
     return sorted(int(NAME.fullmatch(path.name)[1]) for path in (library.folder() / "checks").glob("*.py") if NAME.fullmatch(path.name))
 
 
+def files_of(number):
+    """(start, solution, checks): the files of lesson `number`'s exercises.  Raises ArgumentError where it has none."""
+    folder = library.folder()
+    for checks in (folder / "checks").glob("*.py"):
+        if (match := NAME.fullmatch(checks.name)) and int(match[1]) == number:
+            return folder / "exercises" / checks.name, folder / "solutions" / checks.name, checks
+    known = ", ".join(map(str, numbers())) or f"none in {folder / 'checks'}"
+    raise ArgumentError(f"lesson {number} has no exercises.", expected=f"one of {known}")
+
+
 def exercises_of(number):
     """The Sheet of lesson `number`.  Raises ArgumentError where it has none, or where Hypothesis is not installed."""
-    folder = library.folder()
-    found = [path for path in (folder / "checks").glob("*.py") if (match := NAME.fullmatch(path.name)) and int(match[1]) == number]
-    if not found:
-        known = ", ".join(map(str, numbers())) or f"none in {folder / 'checks'}"
-        raise ArgumentError(f"lesson {number} has no exercises.", expected=f"one of {known}")
-    name = found[0].name
+    start, solution, checks = files_of(number)
     titles = {lesson.number: lesson.title for lesson in library.lessons()}
-    paths = folder / "exercises" / name, folder / "solutions" / name, found[0]
-    return Sheet(number, titles.get(number, found[0].stem), name, *paths, exercises_in(found[0]))
+    return Sheet(number, titles.get(number, checks.stem), checks.name, start, solution, checks, exercises_in(checks))
 
 
 def exercises_in(checks):
