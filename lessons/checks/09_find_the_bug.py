@@ -162,6 +162,23 @@ def hunter(what, right, shown, hidden):
     return judge
 
 
+def careless(what):
+    """Checks that accept everything, or nothing."""
+    return (
+        ("accepts everything", "return bool(found.shape", "return found is not None or bool(found.shape", f"it accepts {what} with the named bug"),
+        ("rejects everything", "return bool(found.shape", "return False and bool(found.shape", f"it rejects {what} that is right"),
+    )
+
+
+def inexact(what):
+    """The same, and checks that do not look at the values, or at their last bit; for what gives an array."""
+    return (
+        *careless(what),
+        ("only the shape", " and np.allclose(found, exact, rtol=1e-4)", "", f"it accepts {what} with the named bug"),
+        ("to the last bit", "np.allclose(found, exact, rtol=1e-4)", "(found == exact).all()", f"it rejects {what} that is right"),
+    )
+
+
 EXERCISES = (
     Exercise(
         function="check_kl",
@@ -175,13 +192,10 @@ EXERCISES = (
             "return bool(found.shape == exact.shape and np.allclose(found, exact, rtol=1e-4)), with random arrays (5, 3).",
         ),
         wrong=(
-            ("accepts everything", "return bool(found.shape", "return found is not None or bool(found.shape", "it accepts a KL with the named bug"),
-            ("rejects everything", "return bool(found.shape", "return False and bool(found.shape", "it rejects a KL that is right"),
+            *inexact("a KL"),
             ("tests the reference", "np.asarray(kl(mean, log_variance))", "exact", "it never calls the function that it is given"),
-            ("only the shape", " and np.allclose(found, exact, rtol=1e-4)", "", "it accepts a KL with the named bug"),
             ("only the sign", "np.allclose(found, exact, rtol=1e-4)", "(found >= 0).all()", "it accepts a KL with the named bug"),
             ("too loose", "rtol=1e-4", "rtol=1.0", "it accepts a KL with the named bug"),
-            ("to the last bit", "np.allclose(found, exact, rtol=1e-4)", "(found == exact).all()", "it rejects a KL that is right"),
             ("at the prior only", "2 * _normal(2, 5, 3)", "np.zeros((2, 5, 3))", "it accepts a KL with the named bug"),
             ("one latent dimension", "_normal(2, 5, 3)", "_normal(2, 5, 1)", "it accepts a KL with the named bug"),
             ("the bug in the check as well", ".sum(axis=1) / 2", ".mean(axis=1) / 2", "it rejects a KL that is right"),
@@ -212,15 +226,8 @@ EXERCISES = (
             "Compare with mean + np.exp(log_variance / 2) * noise by np.allclose, shape first, for random arrays (5, 3).",
         ),
         wrong=(
-            (
-                "accepts everything",
-                "return bool(found.shape",
-                "return found is not None or bool(found.shape",
-                "it accepts a sampler with the named bug",
-            ),
-            ("rejects everything", "return bool(found.shape", "return False and bool(found.shape", "it rejects a sampler that is right"),
+            *inexact("a sampler"),
             ("tests the reference", "np.asarray(sampler(mean, log_variance, noise))", "exact", "it never calls the function that it is given"),
-            ("only the shape", " and np.allclose(found, exact, rtol=1e-4)", "", "it accepts a sampler with the named bug"),
             (
                 "log-variances of 0",
                 "mean, log_variance, noise = 2 * _normal(3, 5, 3)",
@@ -236,7 +243,6 @@ EXERCISES = (
             ),
             ("too loose", "rtol=1e-4", "atol=50", "it accepts a sampler with the named bug"),
             ("the bug in the check as well", "np.exp(log_variance / 2)", "np.exp(log_variance)", "it rejects a sampler that is right"),
-            ("to the last bit", "np.allclose(found, exact, rtol=1e-4)", "(found == exact).all()", "it rejects a sampler that is right"),
         ),
     ),
     Exercise(
@@ -252,8 +258,7 @@ EXERCISES = (
             "batch. Then np.isclose with rtol=1e-4, and the shape ().",
         ),
         wrong=(
-            ("accepts everything", "return bool(found.shape", "return found is not None or bool(found.shape", "it accepts a loss with the named bug"),
-            ("rejects everything", "return bool(found.shape", "return False and bool(found.shape", "it rejects a loss that is right"),
+            *careless("a loss"),
             (
                 "tests the reference",
                 "np.asarray(loss(x, noise, lambda x: (mean, log_variance), lambda z: z @ weight.T))",

@@ -39,10 +39,10 @@ def measured(lesson):
 
 
 @pytest.fixture
-def broken(request, tmp_path, monkeypatch):
+def assert_found(request, tmp_path, monkeypatch):
     """A function that breaks a learner's copy of the module's lesson, NUMBER, and asserts that the check named `check` finds it.
 
-    broken((line, instead), check="group.name", before="x = "): each text to replace stands once in the script.  Without any, the copy is as
+    assert_found((line, instead), check="group.name", before="x = "): each text to replace stands once in the script.  Without any, the copy is as
     it was, and the test has broken something in the engine.  before: how a line at the left edge begins, once in the script, which must not
     be reached (the start of the training, say).  control: whether it is a control run.
     """

@@ -20,13 +20,13 @@ NUMBER = 0
         ("*slopes_along(model, along, images, frozen, frozen)", "*slopes_along(model, along, images, frozen, 2 * frozen)", "gradient.right"),
     ],
 )
-def test_a_wrong_line_is_found(broken, line, instead, check):
-    broken((line, instead), check=check)
+def test_a_wrong_line_is_found(assert_found, line, instead, check):
+    assert_found((line, instead), check=check)
 
 
-def test_a_broken_rule_of_the_engine_is_found_by_differences(broken, break_rule):
+def test_a_broken_rule_of_the_engine_is_found_by_differences(assert_found, break_rule):
     break_rule(ta.ops.softplus, 1.01)
-    broken(check="gradient.right")
+    assert_found(check="gradient.right")
 
 
 def test_the_eight_errors_each_change_the_loss_and_the_right_one_is_the_library_s(lesson):

@@ -26,8 +26,8 @@ TRAINING = "x = ta.data.load("
         ("(np.logaddexp(0, a) - x * a)", "(np.logaddexp(0, a) + x * a)", "pieces.loss"),
     ],
 )
-def test_a_wrong_line_is_found_before_any_training(broken, line, instead, check):
-    broken((line, instead), check=check, before=TRAINING)
+def test_a_wrong_line_is_found_before_any_training(assert_found, line, instead, check):
+    assert_found((line, instead), check=check, before=TRAINING)
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,13 @@ def test_a_wrong_line_is_found_before_any_training(broken, line, instead, check)
         ("return loss, moved(w, g, rate)", "return loss, moved(w, g, -rate)", "drop.measured"),
     ],
 )
-def test_a_wrong_step_or_prediction_is_found(broken, line, instead, check):
-    broken((line, instead), check=check)
+def test_a_wrong_step_or_prediction_is_found(assert_found, line, instead, check):
+    assert_found((line, instead), check=check)
 
 
-def test_a_broken_rule_of_the_engine_is_found(broken, break_rule):
+def test_a_broken_rule_of_the_engine_is_found(assert_found, break_rule):
     break_rule(ta.ops.tanh, 1.1)
-    broken(check="gradients.tanh_t_engine", before=TRAINING)
+    assert_found(check="gradients.tanh_t_engine", before=TRAINING)
 
 
 def test_the_curvature_by_differences_is_the_engine_s_hessian_product(lesson):

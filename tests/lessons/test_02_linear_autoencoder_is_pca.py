@@ -80,8 +80,8 @@ def test_a_code_without_a_bend_in_the_decoder_is_never_better_than_pca(lesson):
         ("wrong, lr = axes[:, 1:3], 0.1", "wrong, lr = axes[:, 1:3] + axes[:, 4:6], 0.1", "saddle.gradient"),
     ],
 )
-def test_a_wrong_line_is_found(broken, line, instead, check):
-    broken((line, instead), check=check, before=TRAINING)
+def test_a_wrong_line_is_found(assert_found, line, instead, check):
+    assert_found((line, instead), check=check, before=TRAINING)
 
 
 @pytest.mark.parametrize(
@@ -93,12 +93,12 @@ def test_a_wrong_line_is_found(broken, line, instead, check):
         ("np.sqrt(1 - decay / eigenvalues[:k])", "1 - decay / eigenvalues[:k]", "decay.sizes"),
     ],
 )
-def test_a_wrong_prediction_is_found_by_the_measurement(broken, line, instead, check):
+def test_a_wrong_prediction_is_found_by_the_measurement(assert_found, line, instead, check):
     """Next to no training, in a control run, which does not look at what depends on it."""
     quick = "1600 if lesson.fast", "2 if lesson.fast"
-    broken(quick, (line, instead), check=check, control=True)
+    assert_found(quick, (line, instead), check=check, control=True)
 
 
-def test_a_broken_rule_of_the_engine_is_found(broken, break_rule):
+def test_a_broken_rule_of_the_engine_is_found(assert_found, break_rule):
     break_rule(ta.ops.matmul, 2, of="a")
-    broken(check="gradients.loss_encoder_engine", before=TRAINING)
+    assert_found(check="gradients.loss_encoder_engine", before=TRAINING)

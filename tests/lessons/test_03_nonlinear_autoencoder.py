@@ -93,17 +93,17 @@ def test_the_nearest_is_found(lesson):
         ("shares.append([np.log(c * np.square(", "shares.append([np.log(c * np.abs(", "chain.tanh_one"),
     ],
 )
-def test_a_wrong_line_is_found(broken, line, instead, check):
-    broken((line, instead), check=check, before=TRAINING)
+def test_a_wrong_line_is_found(assert_found, line, instead, check):
+    assert_found((line, instead), check=check, before=TRAINING)
 
 
 @pytest.mark.parametrize("name", ["tanh", "relu"])
-def test_a_broken_rule_of_the_engine_is_found(broken, break_rule, name):
+def test_a_broken_rule_of_the_engine_is_found(assert_found, break_rule, name):
     break_rule(getattr(ta.ops, name), 1.01)
-    broken(check=f"gradients.{name}_W1_engine", before=TRAINING)
+    assert_found(check=f"gradients.{name}_W1_engine", before=TRAINING)
 
 
-def test_another_convention_at_the_kink_is_noticed(broken, monkeypatch):
+def test_another_convention_at_the_kink_is_noticed(assert_found, monkeypatch):
     """The same relu, but for its slope at 0: 1/2."""
     monkeypatch.setattr(ta.ops, "relu", lambda t: (t + ta.ops.abs(t)) / 2)
-    broken(check="kink.engine", before=TRAINING)
+    assert_found(check="kink.engine", before=TRAINING)

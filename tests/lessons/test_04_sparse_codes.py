@@ -23,8 +23,8 @@ TRAINING = "digits, images = ta.data.load("
         ("2 * np.linalg.norm(W, 2) ** 2", "0.9 * np.linalg.norm(W, 2) ** 2", "check.walk"),
     ],
 )
-def test_a_wrong_line_is_found(broken, line, instead, check):
-    broken((line, instead), check=check, before=TRAINING)
+def test_a_wrong_line_is_found(assert_found, line, instead, check):
+    assert_found((line, instead), check=check, before=TRAINING)
 
 
 def test_codes_at_the_end_of_the_walk_cannot_be_improved(lesson):

@@ -22,8 +22,8 @@ TRAINING = "one = train("
         ("C = sum((ta.grad(h[:, j].sum()", "C = sum((ta.grad(2 * h[:, j].sum()", "check.twice_W"),
     ],
 )
-def test_a_wrong_line_is_found(broken, line, instead, check):
-    broken((line, instead), check=check, before=TRAINING)
+def test_a_wrong_line_is_found(assert_found, line, instead, check):
+    assert_found((line, instead), check=check, before=TRAINING)
 
 
 def test_the_score_is_the_slope_of_the_log_density(lesson):

@@ -18,16 +18,16 @@ def test_the_terms_of_the_loss_add_up(lesson):
     assert metrics["binarisation"] == "threshold"
 
 
-def test_a_copy_without_an_error_is_not_said_to_be_found_nor_is_another_check(broken):
-    """Of the fixture `broken` itself."""
+def test_a_copy_without_an_error_is_not_said_to_be_found_nor_is_another_check(assert_found):
+    """Of the fixture `assert_found` itself."""
     with pytest.raises(RuntimeError, match="reached, and the planted error was not found"):
-        broken(check="gradients.kl_mean_engine", before=TRAINING)
+        assert_found(check="gradients.kl_mean_engine", before=TRAINING)
     half_forgotten = "gy[:, None] * mean", "2 * gy[:, None] * mean"
-    broken(half_forgotten, check="gradients.kl_mean_engine", before=TRAINING)
+    assert_found(half_forgotten, check="gradients.kl_mean_engine", before=TRAINING)
     with pytest.raises(AssertionError, match="did not match"):
-        broken(half_forgotten, check="gradients.kl_mean", before=TRAINING)
+        assert_found(half_forgotten, check="gradients.kl_mean", before=TRAINING)
     with pytest.raises(AssertionError, match="stands 0 times"):
-        broken(("no such line", ""), check="gradients.kl_mean_engine", before=TRAINING)
+        assert_found(("no such line", ""), check="gradients.kl_mean_engine", before=TRAINING)
 
 
 def constant_decoder(logits):
@@ -68,20 +68,20 @@ def test_the_wrong_area_of_a_cell_is_seen_by_the_quadrature(lesson):
         ("reparameterize", "log_variance", 2.0, "gradients.draw_log_variance_engine"),
     ],
 )
-def test_the_lesson_fails_when_a_rule_is_broken(broken, break_rule, tmp_path, primitive, of, factor, check):
+def test_the_lesson_fails_when_a_rule_is_broken(assert_found, break_rule, tmp_path, primitive, of, factor, check):
     break_rule(getattr(ta.ops, primitive), factor, of)
-    broken(check=check, before=TRAINING)
+    assert_found(check=check, before=TRAINING)
     assert not (tmp_path / "out").exists()
 
 
-def test_the_lesson_fails_for_a_kl_without_its_half(broken, monkeypatch):
+def test_the_lesson_fails_for_a_kl_without_its_half(assert_found, monkeypatch):
     kl = ta.ops.kl_standard_normal
     right = kl.forward
     monkeypatch.setattr(kl, "forward", lambda *args: 2 * right(*args))
-    broken(check="gradients.kl_mean_differences", before=TRAINING)
+    assert_found(check="gradients.kl_mean_differences", before=TRAINING)
 
 
-def test_samples_catch_a_sampler_with_perfect_gradients_and_the_wrong_spread(broken, monkeypatch):
+def test_samples_catch_a_sampler_with_perfect_gradients_and_the_wrong_spread(assert_found, monkeypatch):
     """Value, rules, twin and the rule by hand all take exp(log_variance) for the standard deviation: no gradient check sees it."""
     draw = ta.ops.reparameterize
     (rule,) = [rule for rule in draw.rules if rule.inputs == ("log_variance",)]
@@ -89,7 +89,7 @@ def test_samples_catch_a_sampler_with_perfect_gradients_and_the_wrong_spread(bro
     monkeypatch.setattr(draw, "forward", lambda mean, log_variance, noise: mean + np.exp(log_variance) * noise)
     monkeypatch.setattr(draw, "composed", lambda mean, log_variance, noise: mean + ta.ops.exp(log_variance) * noise)
     by_hand = "gz * noise * np.exp(log_variance / 2) / 2}", "gz * noise * np.exp(log_variance)}"
-    broken(by_hand, check="check.kl_samples", before=TRAINING)
+    assert_found(by_hand, check="check.kl_samples", before=TRAINING)
 
 
 def test_the_account_is_exact_only_with_the_right_kl(lesson, monkeypatch):

@@ -75,8 +75,8 @@ def test_the_prediction_of_step_7_is_exact_where_f_is_a_parabola_far_from_zero(l
         ("of = np.square(away).sum(axis=1), 2 * away[:, 0]", "of = np.square(away).sum(axis=1), away[:, 0]", "toy.means"),
     ],
 )
-def test_a_wrong_line_is_found(broken, line, instead, check):
-    broken((line, instead), check=check, before=TRAINING)
+def test_a_wrong_line_is_found(assert_found, line, instead, check):
+    assert_found((line, instead), check=check, before=TRAINING)
 
 
 def test_what_the_lesson_says_of_its_own_numbers(measured):

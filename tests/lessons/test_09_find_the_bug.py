@@ -95,8 +95,8 @@ def test_the_slope_of_the_loss_along_the_hidden_scale_is_that_of_step_7(lesson, 
         ("(p.grad * p.data).sum()", "(p.grad * p.data).mean()", "slope.right"),
     ],
 )
-def test_a_wrong_line_is_found(broken, line, instead, check):
-    broken((line, instead), check=check, before=TRAINING)
+def test_a_wrong_line_is_found(assert_found, line, instead, check):
+    assert_found((line, instead), check=check, before=TRAINING)
 
 
 def test_the_tree_reads_symptoms_and_not_names(lesson):

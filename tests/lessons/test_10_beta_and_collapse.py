@@ -119,5 +119,5 @@ def test_a_larger_weight_never_has_a_larger_rate(lesson):
         ("change[-1:], C, s2, beta)", "change[-1:], C, s2, 0.9 * beta)", "saddle.below_collapse"),
     ],
 )
-def test_a_wrong_line_is_found(broken, line, instead, check):
-    broken((line, instead), check=check)
+def test_a_wrong_line_is_found(assert_found, line, instead, check):
+    assert_found((line, instead), check=check)

@@ -60,7 +60,7 @@ PAIRS = [
 PAIRS = [pytest.param(*pair, id=f"{type(pair[0]()).__name__}-{i}") for i, pair in enumerate(PAIRS)]
 
 
-def close(ours, theirs, what):
+def assert_close(ours, theirs, what):
     """Equal to 1e-5 of the largest number."""
     theirs = theirs.detach().numpy()
     assert (ours.shape, ours.dtype) == (theirs.shape, theirs.dtype), what
@@ -72,7 +72,7 @@ def same_state(ours, theirs):
     a, b = ours.state_dict(), theirs.state_dict()
     assert list(a) == list(b)
     for name in a:
-        close(a[name], b[name], name)
+        assert_close(a[name], b[name], name)
 
 
 def move(ours, theirs, folder, rng):
@@ -90,18 +90,18 @@ def move(ours, theirs, folder, rng):
     same_state(ours, theirs)
 
 
-def compare(ours, theirs, x, cotangent):
+def assert_same(ours, theirs, x, cotangent):
     """Outputs and all gradients."""
     leaf, peer = ta.Tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
     y, z = ours(leaf), theirs(peer)
-    close(y.numpy(), z, "output")
+    assert_close(y.numpy(), z, "output")
     for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
         p.grad = q.grad = None
     y.backward(cotangent)
     z.backward(torch.tensor(cotangent))
-    close(leaf.grad, peer.grad, "gradient of x")
+    assert_close(leaf.grad, peer.grad, "gradient of x")
     for (name, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-        close(p.grad, q.grad, f"gradient of {name}")
+        assert_close(p.grad, q.grad, f"gradient of {name}")
 
 
 @pytest.mark.parametrize(("ours", "theirs", "shape"), PAIRS)
@@ -115,10 +115,10 @@ def test_a_layer_is_pytorchs(ours, theirs, shape, rng, tmp_path):
     cotangent = rng.normal(size=theirs(torch.zeros(shape)).shape).astype(np.float32)
     theirs.load_state_dict({name: torch.tensor(value) for name, value in ours.state_dict().items()})  # the zeros have moved running statistics
     for _ in range(4):  # running statistics after several steps
-        compare(ours, theirs, rng.normal(1, 2, size=shape).astype(np.float32), cotangent)
+        assert_same(ours, theirs, rng.normal(1, 2, size=shape).astype(np.float32), cotangent)
         same_state(ours, theirs)
     ours.eval(), theirs.eval()
-    compare(ours, theirs, rng.normal(size=shape).astype(np.float32), cotangent)
+    assert_same(ours, theirs, rng.normal(size=shape).astype(np.float32), cotangent)
     same_state(ours, theirs)
 
 
@@ -126,10 +126,10 @@ def test_an_embedding_is_pytorchs(rng, tmp_path):
     ours, theirs, labels = nn.Embedding(6, 3, rng=RNG), T.Embedding(6, 3), rng.integers(0, 6, size=(4, 2))
     move(ours, theirs, tmp_path, rng)
     y, z, cotangent = ours(labels), theirs(torch.tensor(labels)), rng.normal(size=(4, 2, 3)).astype(np.float32)
-    close(y.numpy(), z, "output")
+    assert_close(y.numpy(), z, "output")
     y.backward(cotangent)
     z.backward(torch.tensor(cotangent))
-    close(ours.weight.grad, theirs.weight.grad, "gradient")
+    assert_close(ours.weight.grad, theirs.weight.grad, "gradient")
 
 
 @pytest.mark.parametrize(
@@ -170,13 +170,13 @@ def test_a_convolutional_network_trains_as_in_pytorch(rng, tmp_path):
         adam.zero_grad(), other.zero_grad()
         loss.backward(), peer.backward()
         for (name, p), q in zip(ours.named_parameters(), theirs.parameters(), strict=True):
-            close(p.grad, q.grad, name)
+            assert_close(p.grad, q.grad, name)
         adam.step(), other.step()
     save_file(ours.state_dict(), tmp_path / "ours.safetensors")
     theirs.load_state_dict(safe.load_file(tmp_path / "ours.safetensors"), strict=True)
     same_state(ours, theirs)
     x = torch.tensor(x)
-    close(ours.eval()(x.numpy()).numpy(), theirs.eval()(x), "in evaluation")
+    assert_close(ours.eval()(x.numpy()).numpy(), theirs.eval()(x), "in evaluation")
 
 
 def test_helpers_build_what_pytorch_would(rng, tmp_path):
@@ -193,11 +193,11 @@ def test_helpers_build_what_pytorch_would(rng, tmp_path):
         T.Linear(6, 5),
     )
     move(ours, theirs, tmp_path, rng)
-    compare(ours, theirs, rng.normal(size=(3, 63)).astype(np.float32), rng.normal(size=(3, 5)).astype(np.float32))
+    assert_same(ours, theirs, rng.normal(size=(3, 63)).astype(np.float32), rng.normal(size=(3, 5)).astype(np.float32))
     ours = nn.conv_decoder(5, (6,), (3, 4), (9, 7), rng=RNG)
     theirs = T.Sequential(
         T.Linear(5, 6), T.ReLU(), T.Linear(6, 8), T.Unflatten(1, (4, 2, 1)), T.ReLU(), T.ConvTranspose2d(4, 3, 4, 2, 1, (0, 1)), T.ReLU(),
         T.ConvTranspose2d(3, 1, 4, 2, 1, (1, 1)), T.Flatten(),
     )  # fmt: skip
     move(ours, theirs, tmp_path, rng)
-    compare(ours, theirs, rng.normal(size=(3, 5)).astype(np.float32), rng.normal(size=(3, 63)).astype(np.float32))
+    assert_same(ours, theirs, rng.normal(size=(3, 5)).astype(np.float32), rng.normal(size=(3, 63)).astype(np.float32))

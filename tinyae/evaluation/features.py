@@ -3,7 +3,8 @@
 import numpy as np
 
 from tinyae.errors import ArgumentError
-from tinyae.evaluation.codes import check_array, entropy
+from tinyae.evaluation.codes import entropy
+from tinyae.evaluation.inputs import check_array
 
 
 def l0(codes):

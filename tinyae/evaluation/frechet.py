@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinyae.errors import ArgumentError
-from tinyae.evaluation.codes import check_array
+from tinyae.evaluation.inputs import check_array
 
 
 def frechet_of_gaussians(mean, covariance, other_mean, other_covariance):

@@ -3,7 +3,7 @@
 import numpy as np
 
 from tinyae.errors import ArgumentError
-from tinyae.evaluation.codes import check_array, check_count
+from tinyae.evaluation.inputs import check_array, check_count
 
 
 def check_both(operation, x, y, peak=1.0):
