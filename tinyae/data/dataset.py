@@ -94,11 +94,11 @@ class Dataset:
         order = rng.permutation(len(self))
         return self.rows(np.sort(order[int(count) :])), self.rows(np.sort(order[: int(count)]), "validation")
 
-    def batches(self, size, rng=None, shuffle=None):
+    def batches(self, size, rng=None, shuffle=None, labels=False):
         """All images once, in batches (B, D) float32 on the backend in use; the last one may be shorter.
 
         rng: a stream for the order (unless shuffle=False) and for dynamic binarisation.  Without one the order is kept
-        and the same pixels are drawn each time.
+        and the same pixels are drawn each time.  labels: pairs (images, labels (B,)) instead.
         """
         if size < 1:
             raise ArgumentError("batches: the size must be 1 or more.", got=size)
@@ -107,7 +107,8 @@ class Dataset:
         order = rng.permutation(len(self)) if shuffle else None
         for start in range(0, len(self), size):
             rows = slice(start, start + size) if order is None else order[start : start + size]
-            yield to_device(self.take(rows, rng))
+            x = to_device(self.take(rows, rng))
+            yield (x, to_device(self.labels[rows])) if labels else x
 
     def take(self, rows, rng):
         """The images `rows` (a slice or indices) as (B, D) float32 on the host, binarised."""

@@ -17,7 +17,7 @@ from tinyae.distributions import StandardNormal
 from tinyae.errors import ArgumentError, DataError
 from tinyae.evaluation import terms
 from tinyae.evaluation.distribution_targets import distribution_checks, numbers, same
-from tinyae.models import ELBO, Autoencoder, autoencoder, build, objective, parts, vae
+from tinyae.models import ELBO, Autoencoder, autoencoder, build, likelihoods, objective, parts, vae
 
 SMALL = {"features": 6, "latent": 3, "hidden": (5, 4), "activation": "tanh"}
 MODELS = [{"likelihood": "bernoulli"}, {"likelihood": "gaussian", "variance": 0.3}]
@@ -26,7 +26,7 @@ IMAGES = np.random.default_rng(0).binomial(1, 0.5, (50, 6)).astype(np.float64)
 
 def targets():
     """A Target for each function and method of the rooms distributions, models and evaluation; text for people is left out."""
-    own = (parts, objective, autoencoder, vae, terms)
+    own = (parts, likelihoods, objective, autoencoder, vae, terms)
     of_distributions = distribution_checks()
     modules = (*of_distributions, *own)
     found = [(module, function) for module in modules for function in functions_of(module) if not told(function.__name__)]

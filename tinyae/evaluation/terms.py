@@ -9,17 +9,34 @@ from tinyae.data import as_dataset
 
 
 def named_loss(model):
-    """`model.loss` as a function of (x, rng) to a dict of its terms, Tensors with one entry.
+    """`model.loss` as a function of (batch, rng) to a dict of its terms, Tensors with one entry.
 
-    A loss that takes no `rng` is called without, and one that returns a bare Tensor has the single term "loss".
+    batch: x, or for a model whose loss takes labels the pair (x, labels).  A loss that takes no `rng` is called without, and one that
+    returns a bare Tensor has the single term "loss".
     """
     takes_rng = "rng" in inspect.signature(model.loss).parameters
 
-    def loss(x, rng):
-        terms = model.loss(x, rng=rng) if takes_rng else model.loss(x)
+    def loss(batch, rng):
+        given = batch if isinstance(batch, tuple) else (batch,)
+        terms = model.loss(*given, rng=rng) if takes_rng else model.loss(*given)
         return {"loss": terms} if isinstance(terms, Tensor) else terms._asdict()
 
     return loss
+
+
+def takes_labels(model):
+    """Whether the loss of a model is one of examples and their labels: loss(x, labels, ...)."""
+    return "labels" in inspect.signature(model.loss).parameters
+
+
+def size_of(batch):
+    """The number of examples of a batch, x or (x, labels)."""
+    return len(batch[0] if isinstance(batch, tuple) else batch)
+
+
+def conditioned(model, labels):
+    """The model of examples with these labels: one that takes no labels as it is."""
+    return model.given(labels) if hasattr(model, "given") else model
 
 
 class Mean:
@@ -62,6 +79,6 @@ def evaluate(model, data, *, rng, draws=1, batch_size=1000):
     with no_grad(), evaluating(model):
         for draw in range(draws):
             noise = rng.stream("noise", draw)
-            for x in data.batches(batch_size, rng=rng.stream("pixels", draw), shuffle=False):
-                mean.add(loss(x, noise), len(x))
+            for batch in data.batches(batch_size, rng=rng.stream("pixels", draw), shuffle=False, labels=takes_labels(model)):
+                mean.add(loss(batch, noise), size_of(batch))
     return mean.read()

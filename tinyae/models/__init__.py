@@ -1,19 +1,34 @@
-"""The family.  A model is its parts: encoder, posterior, prior, decoder, likelihood, objective."""
+"""The family.  A model is its parts: encoder, posterior, prior, decoder, likelihood, objective; a variant is a file and a line of MODELS."""
+
+import importlib
 
 from tinyae.errors import ArgumentError
-from tinyae.models.autoencoder import Autoencoder
-from tinyae.models.objective import ELBO
-from tinyae.models.parts import LIKELIHOODS, Terms
-from tinyae.models.vae import VAE
 
-MODELS = {"autoencoder": Autoencoder, "vae": VAE}
-__all__ = ["ELBO", "LIKELIHOODS", "MODELS", "VAE", "Autoencoder", "Terms", "build"]
+MODELS = {  # name in `tinyae train` -> file and class
+    "autoencoder": "autoencoder.Autoencoder",
+    "vae": "vae.VAE",
+}
+PARTS = {"ELBO": "objective", "LIKELIHOODS": "likelihoods", "Terms": "parts", "About": "about"}
+__all__ = [*PARTS, *(path.partition(".")[2] for path in MODELS.values()), "MODELS", "build", "model_named"]
+
+
+def model_named(name):
+    """The class of a model.  Raises ArgumentError for an unknown name."""
+    if name not in MODELS:
+        raise ArgumentError(f"unknown model {name!r}.", expected="one of " + ", ".join(MODELS))
+    file, _, kind = MODELS[name].partition(".")
+    return getattr(importlib.import_module(f"tinyae.models.{file}"), kind)
 
 
 def build(config, rng):
     """The model that `model.config` describes, with fresh weights.  Raises ArgumentError for an unknown one."""
     settings = dict(config)
-    name = settings.pop("model", None)
-    if name not in MODELS:
-        raise ArgumentError(f"unknown model {name!r}.", expected="one of " + ", ".join(MODELS))
-    return MODELS[name](**settings, rng=rng)
+    return model_named(settings.pop("model", None))(**settings, rng=rng)
+
+
+def __getattr__(name):
+    """Models and their parts are loaded when they are first asked for."""
+    files = PARTS | {path.partition(".")[2]: path.partition(".")[0] for path in MODELS.values()}
+    if name not in files:
+        raise AttributeError(f"module 'tinyae.models' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"tinyae.models.{files[name]}"), name)

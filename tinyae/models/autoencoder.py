@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from tinyae.autograd import Tensor, no_grad
 from tinyae.backend import rng as make_rng
+from tinyae.models.about import About
 from tinyae.models.parts import as_rows, as_widths, check_sizes, dtype_of, encoder_and_decoder
 from tinyae.nn import Module
 from tinyae.ops.arithmetic import square
@@ -25,6 +26,13 @@ class Autoencoder(Module):
     """
 
     likelihood = None
+    about = About(
+        title="Autoencoder",
+        objective="|x - decode(encode(x))|^2",
+        paper="Rumelhart, Hinton & Williams 1986; Hinton & Salakhutdinov 2006",
+        good_for="a short code of the data, without labels; linear (no hidden layer), it is PCA",
+        drawing="autoencoder",
+    )
 
     def __init__(self, features, latent=2, hidden=(64,), activation="relu", channels=(), image_shape=None, *, rng=None):
         hidden, channels = as_widths(hidden), as_widths(channels, "channels")
@@ -33,7 +41,7 @@ class Autoencoder(Module):
         self.config = {"model": "autoencoder", "features": int(features), "latent": int(latent), "hidden": hidden, "activation": activation}
         self.config |= {"channels": channels, "image_shape": image_shape}
         self.features, self.latent = features, latent
-        self.encoder, self.decoder = encoder_and_decoder(features, latent, latent, hidden, channels, image_shape, activation, rng)
+        self.encoder, self.decoder = encoder_and_decoder(features, latent, latent, features, hidden, channels, image_shape, activation, rng)
 
     def rows(self, x):
         """x, (N, ...), as (N, D) of the weights' dtype."""

@@ -1,4 +1,4 @@
-"""What the models share: terms of a loss, likelihoods, and the checks of what comes in."""
+"""What the models share: terms of a loss, the posterior, networks, and the checks of what comes in."""
 
 import math
 from typing import NamedTuple
@@ -7,7 +7,7 @@ import numpy as np
 
 from tinyae.autograd import Tensor
 from tinyae.backend import is_array
-from tinyae.distributions import Bernoulli, Normal
+from tinyae.distributions import Normal
 from tinyae.errors import ArgumentError, DataError, DtypeError, ShapeError, caller, show
 from tinyae.nn import conv_decoder, conv_encoder, mlp
 
@@ -24,33 +24,15 @@ class Terms(NamedTuple):
     kl: Tensor
 
 
-class BernoulliLikelihood:
-    """p(x | z) for binary features: the decoder's output is the logits.  Support of x: [0, 1]."""
+class NormalPosterior:
+    """q(z | x) = N(mean, exp(log_variance)): the encoder's output is both, side by side."""
 
-    name, low, high = "bernoulli", 0.0, 1.0
+    outputs = 2  # numbers of the encoder for each latent dimension
 
-    def __call__(self, decoded):
-        return Bernoulli(decoded)
-
-
-class GaussianLikelihood:
-    """p(x | z) = N(x; decoder's output, variance), one fixed variance for all features.
-
-    With variance 1/2, minus its logarithm is the sum of squared errors plus D/2 log(pi): the "MSE + KL" of many guides.
-    """
-
-    name, low, high = "gaussian", -math.inf, math.inf
-
-    def __init__(self, variance=0.5):
-        if not (variance > 0 and math.isfinite(variance)):
-            raise ArgumentError("variance: it must be a positive number.", got=variance)
-        self.log_variance = math.log(variance)
-
-    def __call__(self, decoded):
-        return Normal(decoded, self.log_variance)
-
-
-LIKELIHOODS = {"bernoulli": BernoulliLikelihood, "gaussian": GaussianLikelihood}
+    def __call__(self, h):
+        """h: (N, 2 J).  Returns a Normal of (N, J)."""
+        latent = h.shape[-1] // 2
+        return Normal(mean=h[:, :latent], log_variance=h[:, latent:])
 
 
 def check_sizes(**sizes):
@@ -68,18 +50,20 @@ def as_widths(hidden, name="hidden"):
     return tuple(int(width) if isinstance(width, np.integer) else width for width in hidden)
 
 
-def encoder_and_decoder(features, outputs, latent, hidden, channels, image_shape, activation, rng):
+def encoder_and_decoder(features, encoded, latent, decoded, hidden, channels, image_shape, activation, rng):
     """The two networks of a model for rows of `features` numbers: linear layers, with `channels` convolutions before and after them.
 
-    The encoder has `outputs` outputs.  Raises ArgumentError where the image shape does not fit, or is missing where there are channels.
+    The encoder has `encoded` outputs, the decoder, which takes `latent` numbers, `decoded`: a multiple of `features`.
+    Raises ArgumentError where the image shape does not fit, or is missing where there are channels.
     """
     if not channels:
-        networks = (features, *hidden, outputs), (latent, *reversed(hidden), features)
+        networks = (features, *hidden, encoded), (latent, *reversed(hidden), decoded)
         return tuple(mlp(*widths, activation=activation, rng=rng) for widths in networks)
     if image_shape is None or math.prod(image_shape) != features:
         raise ArgumentError("image_shape: convolutions need it.", expected=f"(C, height, width) of {features} features", got=image_shape)
-    encoder = conv_encoder(image_shape, channels, hidden, outputs, activation=activation, rng=rng)
-    return encoder, conv_decoder(latent, hidden, channels, image_shape, activation=activation, rng=rng)
+    encoder = conv_encoder(image_shape, channels, hidden, encoded, activation=activation, rng=rng)
+    shape = (math.prod(image_shape[:-2]) * decoded // features, *image_shape[-2:])
+    return encoder, conv_decoder(latent, hidden, channels, shape, activation=activation, rng=rng)
 
 
 def dtype_of(model):

@@ -3,10 +3,12 @@
 from tinyae.autograd import no_grad
 from tinyae.backend import check_rng
 from tinyae.backend import rng as make_rng
-from tinyae.distributions import Normal, StandardNormal
+from tinyae.distributions import StandardNormal
 from tinyae.errors import ArgumentError, ShapeError, caller, show
+from tinyae.models.about import About
+from tinyae.models.likelihoods import likelihood_named
 from tinyae.models.objective import ELBO
-from tinyae.models.parts import LIKELIHOODS, as_rows, as_widths, check_sizes, dtype_of, encoder_and_decoder
+from tinyae.models.parts import NormalPosterior, as_rows, as_widths, check_sizes, dtype_of, encoder_and_decoder
 from tinyae.nn import Module
 
 
@@ -19,22 +21,27 @@ class VAE(Module):
     layers (see nn.conv_encoder), for images of `image_shape`.  rng: a stream for the initial weights.
     """
 
+    about = About(
+        title="Variational autoencoder",
+        objective="E_q[-log p(x | z)] + KL(q(z | x) || p(z))",
+        paper="Kingma & Welling 2014; Rezende, Mohamed & Wierstra 2014",
+        good_for="a model of the data: new examples, a bound on the likelihood, a smooth code",
+        drawing="vae",
+    )
+
     def __init__(
         self, features, latent=2, hidden=(64,), likelihood="bernoulli", activation="relu", variance=None, channels=(), image_shape=None, *, rng=None
     ):
         hidden, channels = as_widths(hidden), as_widths(channels, "channels")
         check_sizes(features=features, latent=latent, hidden=hidden, channels=channels)
-        if likelihood not in LIKELIHOODS:
-            raise ArgumentError(f"unknown likelihood {likelihood!r}.", expected="one of " + ", ".join(LIKELIHOODS))
-        if likelihood != "gaussian" and variance is not None:
-            raise ArgumentError("variance: only the gaussian likelihood has one.", got=f"likelihood={likelihood!r}")
+        self.likelihood = likelihood_named(likelihood, variance)
         rng = make_rng(0) if rng is None else rng
         self.config = {"model": "vae", "features": int(features), "latent": int(latent), "hidden": hidden, "likelihood": likelihood}
         self.config |= {"activation": activation, "variance": variance, "channels": channels, "image_shape": image_shape}
         self.features, self.latent = features, latent
-        self.encoder, self.decoder = encoder_and_decoder(features, 2 * latent, latent, hidden, channels, image_shape, activation, rng)
-        self.likelihood = LIKELIHOODS[likelihood](*([] if variance is None else [variance]))
-        self.prior, self.objective = StandardNormal(), ELBO()
+        self.posterior, self.prior, self.objective = NormalPosterior(), StandardNormal(), ELBO()
+        sizes = features, self.posterior.outputs * latent, latent, self.likelihood.outputs * features
+        self.encoder, self.decoder = encoder_and_decoder(*sizes, hidden, channels, image_shape, activation, rng)
 
     def rows(self, x):
         """x, (N, ...), as (N, D) of the weights' dtype; raises an error where it is outside the likelihood's support."""
@@ -42,8 +49,7 @@ class VAE(Module):
 
     def encode(self, x):
         """The posterior q(z | x), a Normal with mean and log_variance (N, J).  x: (N, D)."""
-        h = self.encoder(self.rows(x))
-        return Normal(mean=h[:, : self.latent], log_variance=h[:, self.latent :])
+        return self.posterior(self.encoder(self.rows(x)))
 
     def decode(self, z):
         """The parameters of p(x | z): logits (bernoulli) or means (gaussian).  z: (..., J).  Returns (..., D)."""
@@ -61,14 +67,24 @@ class VAE(Module):
         log_likelihood = self.likelihood(self.decode(z)).log_prob(x)
         return self.objective(log_likelihood, q, self.prior)
 
-    def draw_noise(self, n, noise=None, rng=None):
-        """`noise`, after a look at its shape, or (n, J) numbers from N(0, 1) drawn from `rng`."""
+    def log_weights(self, x, noise):
+        """log p(x, z) - log q(z | x) at draws z of q, in nats: their mean is the ELBO, the logarithm of their mean exponential tends to log p(x).
+
+        x: (N, D).  noise: (..., N, J).  Returns (..., N).  Burda, Grosse & Salakhutdinov 2016, equation 7.
+        """
+        x = self.rows(x)
+        q = self.encode(x)
+        z = q.rsample(self.draw_noise(len(x), noise))
+        return self.likelihood(self.decode(z)).log_prob(x) + self.prior.log_prob(z) - q.log_prob(z)
+
+    def draw_noise(self, n, noise=None, rng=None, draws=()):
+        """`noise`, after a look at its shape, or (*draws, n, J) numbers from N(0, 1) drawn from `rng`."""
         if noise is None:
             if rng is None:
                 raise ArgumentError(
                     "noise is an input of a VAE.", expected="noise= or rng=", at=show(caller()), remedy="rng=ta.rng(0), a stream to draw it from"
                 )
-            return check_rng(rng).normal((n, self.latent), dtype_of(self))
+            return check_rng(rng).normal((*draws, n, self.latent), dtype_of(self))
         if tuple(noise.shape[-2:]) != (n, self.latent):
             raise ShapeError("the noise does not fit.", expected=f"(..., {n}, {self.latent})", got=noise.shape, at=show(caller()))
         return noise

@@ -9,7 +9,7 @@ from tinyae.backend import rng as make_rng
 from tinyae.backend import to_device
 from tinyae.checks.anomaly import detect_anomaly
 from tinyae.errors import AnomalyError, ArgumentError, DataError
-from tinyae.evaluation.terms import evaluate, evaluating, named_loss
+from tinyae.evaluation.terms import conditioned, evaluate, evaluating, named_loss, size_of, takes_labels
 from tinyae.models.parts import check_values
 from tinyae.optim import clip_norm, gradient_norm
 from tinyae.training.monitor import look, warnings_of
@@ -23,16 +23,16 @@ class Trainer:
     def __init__(self, state, data, splits, *, seed, batch_size, schedules, clip_norm=None, skip_norm=None):
         self.state, self.data, self.splits, self.batch_size = state, data, splits, batch_size
         self.streams, self.schedules, self.clip, self.skip = make_rng(seed), schedules, clip_norm, skip_norm
-        self.loss = named_loss(state.model)
+        self.loss, self.takes_labels = named_loss(state.model), takes_labels(state.model)
 
     def epoch(self, after_step):
         """The steps of the present epoch that are left.  after_step() says whether to go on.  Returns whether the epoch is done."""
         state, epoch = self.state, self.state.epoch
         steps = math.ceil(len(self.data) / self.batch_size)
-        for step, x in enumerate(self.data.batches(self.batch_size, rng=self.streams.stream("batches", epoch))):
+        for step, batch in enumerate(self.data.batches(self.batch_size, rng=self.streams.stream("batches", epoch), labels=self.takes_labels)):
             self.set_schedules(epoch - 1 + step / steps)
             if step >= state.step:  # a resumed epoch draws the earlier batches again: the stream goes on as it did
-                self.one_step(x, self.streams.stream("noise", epoch, step))
+                self.one_step(batch, self.streams.stream("noise", epoch, step))
                 state.step = step + 1
                 if not after_step():
                     return False
@@ -44,26 +44,35 @@ class Trainer:
             for owner in self.state.optimizers if name == "lr" else [self.state.model.objective]:
                 setattr(owner, name, schedule(t))
 
-    def one_step(self, x, stream):
-        """Loss, gradients, and a step of every optimiser; the terms join the epoch's means."""
-        terms = self.loss(x, stream)
+    def one_step(self, batch, stream):
+        """Loss, gradients, and a step of every optimiser; the terms join the epoch's means.
+
+        A model's own before_step() may change its gradients, its after_step(rng) its weights: a projection, a codebook's moving average.
+        """
+        model = self.state.model
+        terms = self.loss(batch, stream)
         for optimizer in self.state.optimizers:
             optimizer.zero_grad()
         terms["loss"].backward()
+        if hasattr(model, "before_step"):
+            model.before_step()
         norms = [gradient_norm(o) if self.clip is None else clip_norm(o, self.clip) for o in self.state.optimizers]
         stepped = [o.step(skip_above=self.skip, norm=norm) for o, norm in zip(self.state.optimizers, norms, strict=True)]
+        if hasattr(model, "after_step"):
+            model.after_step(stream.stream("after step"))
         if self.state.average is not None:
             self.state.average.update()
         more = {"gradient_norm": norms[0] if len(norms) == 1 else sum(norm * norm for norm in norms) ** 0.5}
         more |= {} if self.skip is None else {"skipped": 1.0 - sum(stepped) / len(stepped)}
-        self.state.mean.add(terms | more, len(x))
+        self.state.mean.add(terms | more, size_of(batch))
 
     def measure(self):
         """(terms of each split after the epoch, what the monitor saw), with the averaged weights if there are any."""
         found = {name: evaluate(self.state.model, split, rng=self.streams.stream(name)) for name, split in self.splits.items()}
         shown = next(iter(self.splits.values()), self.data)
         with evaluating(self.state.model):
-            return found, look(self.state.model, to_device(shown.take(slice(0, LOOKED_AT), self.streams.stream("monitor"))))
+            model = conditioned(self.state.model, to_device(shown.labels[:LOOKED_AT]))
+            return found, look(model, to_device(shown.take(slice(0, LOOKED_AT), self.streams.stream("monitor"))))
 
     def warn(self, seen, early):
         """Keep, and print once of a kind, what the monitor has to say; `early` epochs are not judged."""
