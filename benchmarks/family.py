@@ -27,6 +27,13 @@ import time
 FOLDER = pathlib.Path(__file__).with_suffix("")
 sys.path.insert(0, str(FOLDER.parent.parent))
 SEEDS = 5
+INTRO = """# The family, measured
+
+Made by `python benchmarks/family.py --write`, five seeds each; what is compared stands in `benchmarks/family/NAME.py`.  The model is the one
+that `tinyae train NAME` makes.  Difference: model minus baseline, in pairs of one seed; more than two standard errors from 0 is called better
+or worse.  Seconds: both, on one core, data and evaluation included.
+
+"""
 HEADER = "| model | measured on the test split | model: mean (standard error) | baseline | its mean (standard error) | difference | seconds |"
 
 
@@ -92,10 +99,7 @@ def row(found):
 def write_table():
     """family.md from all the JSON files."""
     rows = [row(json.loads(path.read_text())) for path in sorted(FOLDER.glob("*.json"))]
-    intro = "# The family, measured\n\nMade by `python benchmarks/family.py --write`, five seeds each; what is compared stands in `benchmarks/family/NAME.py`.\n"
-    intro += "The model is the one that `tinyae train NAME` makes.  Difference: model minus baseline, in pairs of one seed; more than two standard errors\n"
-    intro += "from 0 is called better or worse.  Seconds: both, on one core, data and evaluation included.\n\n"
-    FOLDER.with_suffix(".md").write_text(intro + "\n".join([HEADER, "|" + "---|" * 7, *rows]) + "\n")
+    FOLDER.with_suffix(".md").write_text(INTRO + "\n".join([HEADER, "|" + "---|" * 7, *rows]) + "\n")
 
 
 def main():

@@ -142,7 +142,7 @@ def test_measuring_takes_no_more_examples_than_training_did_but_digits_are_alway
     s = {"model": "vae", "seed": 0, "likelihood": "bernoulli", "binarisation": "grey", "backend": "numpy"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ta.evaluation, "evaluate", lambda model, part, rng, draws: drawn.append(draws))
-        train.measure(None, train_part, test, s, history)
+        train.measure(ta.models.VAE(side**2), train_part, test, s, history)
     assert tuple(drawn) == expected
 
 

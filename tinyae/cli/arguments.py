@@ -31,6 +31,17 @@ def positive(text):
     return value
 
 
+def share(text):
+    """An argument type: a number from 0 to 1, 1 excluded."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1, 1 excluded")
+    return value
+
+
 def named_or_folder(names):
     """An argument type: one of the names as it is, or the folder of that name as an absolute path."""
 

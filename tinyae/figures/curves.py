@@ -28,6 +28,8 @@ def learning_curves(rows):
     squared error per feature.
     """
     terms = [term for term in TERMS if term in rows[0] or f"train_{term}" in rows[0]]
+    if "negative_elbo" not in terms:
+        terms = [term for term in terms if term != "reconstruction"]  # mse is the same, per feature
     columns = 2 if len(terms) % 2 == 0 else len(terms)
     figure = blank(WIDTH * (0.7 if columns == 1 else 1), 3.0 * len(terms) / columns)
     for i, (axes, term) in enumerate(zip(figure.subplots(len(terms) // columns, columns, squeeze=False).flat, terms, strict=True)):

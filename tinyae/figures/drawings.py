@@ -13,7 +13,19 @@ from tinyae.figures.scene import render
 from tinyae.figures.trees import evolution_tree_svg, family_map_svg
 from tinyae.training.files import write_atomic
 
-__all__ = ["alt", "architecture_svg", "caption", "caption_html", "drawing", "evolution_tree_svg", "family_map_svg", "names", "objective", "write"]
+__all__ = [
+    "alt",
+    "architecture_svg",
+    "caption",
+    "caption_html",
+    "caption_text",
+    "drawing",
+    "evolution_tree_svg",
+    "family_map_svg",
+    "names",
+    "objective",
+    "write",
+]
 DRAWINGS = {**autoencoders.DRAWINGS, **probabilistic.DRAWINGS, **ideas.DRAWINGS}
 
 
@@ -45,6 +57,11 @@ def caption(name):
 def caption_html(name):
     """The caption as HTML: letters slanted, indices lowered."""
     return "".join(_tagged(run) for run in runs(caption(name)))
+
+
+def caption_text(name):
+    """The caption as plain text."""
+    return "".join(run.text for run in runs(caption(name)))
 
 
 def _tagged(run):

@@ -6,6 +6,7 @@ import numpy as np
 
 from tinyae.autograd import Tensor, no_grad
 from tinyae.backend import to_device, to_numpy
+from tinyae.distributions import Normal, StandardNormal
 from tinyae.errors import ArgumentError
 from tinyae.figures.style import WIDTH, blank, styled
 from tinyae.models.parts import dtype_of
@@ -19,11 +20,16 @@ def to_host(value):
     return to_numpy(value.data if isinstance(value, Tensor) else value)
 
 
+def is_flat(model):
+    """Whether a model has one latent variable z with the prior N(0, I), as a VAE: no code, no levels, no codebook."""
+    return model.likelihood is not None and isinstance(getattr(model, "prior", None), StandardNormal) and not hasattr(model, "levels")
+
+
 def codes(model, x):
     """Where the encoder puts x: the posterior means of a VAE, the codes of an autoencoder.  Returns (N, J), on the host."""
     with no_grad():
         encoded = model.encode(to_device(x))
-    return to_host(encoded if model.likelihood is None else encoded.mean)
+    return to_host(encoded.mean if isinstance(encoded, Normal) else encoded)
 
 
 def decoded_means(model, z):
@@ -106,7 +112,7 @@ def prior_quantiles(n):
 @styled
 def manifold(model, n, image_shape):
     """The means of p(x | z) on an n by n grid of the prior's quantiles.  Raises ArgumentError unless z has two dimensions."""
-    if model.latent != 2 or model.likelihood is None:
+    if model.latent != 2 or not is_flat(model):
         raise ArgumentError("manifold: it needs a VAE with two latent dimensions.", got=f"latent={model.latent}")
     quantiles = prior_quantiles(n)
     z_2, z_1 = np.meshgrid(quantiles[::-1], quantiles, indexing="ij")

@@ -6,7 +6,7 @@ from matplotlib.patheffects import withStroke
 
 from tinyae.autograd import no_grad
 from tinyae.backend import to_device
-from tinyae.figures.images import codes, to_host
+from tinyae.figures.images import codes, is_flat, to_host
 from tinyae.figures.style import INK, WIDTH, blank, styled
 
 COLOURS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"]
@@ -26,7 +26,7 @@ def shown_dimensions(model, x):
     """The two latent dimensions worth showing, numbered from 0: those with the largest KL (VAE) or variance (autoencoder)."""
     if model.latent <= 2:
         return list(range(model.latent))
-    weight = codes(model, x).var(axis=0) if model.likelihood is None else kl_per_dimension(model, x)
+    weight = kl_per_dimension(model, x) if is_flat(model) else codes(model, x).var(axis=0)
     return sorted(np.argsort(-weight, kind="stable")[:2].tolist())
 
 
@@ -49,19 +49,19 @@ def posterior_means(model, x, labels, factor=None, name=None):
         _by_class(axes, points, labels)
     else:
         figure.colorbar(axes.scatter(*points.T, s=12, c=factor, cmap="viridis", lw=0), ax=axes, label=name, shrink=0.7).outline.set_visible(False)
-    coordinate = "code" if model.likelihood is None else "posterior mean of"
+    coordinate = "posterior mean of" if is_flat(model) else "code"
     axes.set(xlabel=f"{coordinate} $z_{{{dimensions[0] + 1}}}$", ylabel=f"{coordinate} $z_{{{dimensions[-1] + 1}}}$")
     if len(dimensions) == 1:
         axes.set(ylabel=name) if factor is not None else axes.set(ylabel="class", yticks=range(len(classes)), yticklabels=classes)
         return figure
     limit = max(3.15, 1.05 * np.abs(points).max())
-    extent = np.ptp(points, axis=0).max() if model.likelihood is None else 2 * limit
+    extent = 2 * limit if is_flat(model) else np.ptp(points, axis=0).max()
     if factor is None and are_named(labels):
         medians = np.array([np.median(points[labels == label], axis=0) for label in classes])
         _names(axes, spread_apart(medians, 0.04 * extent), classes)
-    if model.likelihood is not None:
+    if is_flat(model):
         _prior(axes, limit)
-    axes.set_aspect("equal", adjustable="box" if model.likelihood is not None else "datalim")
+    axes.set_aspect("equal", adjustable="box" if is_flat(model) else "datalim")
     if factor is None and len(classes) > 1:
         axes.legend(title="class", loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.6)
     return figure

@@ -3,11 +3,13 @@
 import numpy as np
 
 from tinyae.backend import rng as make_rng
+from tinyae.backend import to_device
 from tinyae.data import BINARISATIONS
-from tinyae.evaluation.terms import evaluating
+from tinyae.evaluation.terms import conditioned, evaluating, takes_labels
+from tinyae.figures import drawings
 from tinyae.figures.curves import learning_curves
 from tinyae.figures.diagram import architecture
-from tinyae.figures.images import interpolation, manifold, prior_samples, reconstructions
+from tinyae.figures.images import interpolation, is_flat, manifold, prior_samples, reconstructions
 from tinyae.figures.latent import are_named, posterior_means, shown_dimensions
 from tinyae.figures.points import PAIRS, are_points, points, principal_directions
 from tinyae.figures.style import Picture
@@ -22,18 +24,24 @@ def pictures_of(model, rows, train, test, seed):
     test split's, binarised as in training.  A set of points has one picture of points instead of the grids of images.
     seed: for the draws; the same seed gives the same pictures.
     """
-    rng, vae = make_rng(seed).stream("figures"), model.likelihood is not None
+    rng = make_rng(seed).stream("figures")
     with evaluating(model):
-        found = [_architecture(model, test)]
+        found = _architecture(model, test)
         if rows:
             found.append(_learning_curves(model, rows, train, test))
         if are_points(test.image_shape):
             return [*found, _points(model, test, rng), _posterior_means(model, test, rng)]
         found += [_reconstructions(model, test, rng), _posterior_means(model, test, rng)]
-        if vae:
-            found += [_manifold(model, test)] if model.latent == 2 else []
+        if is_flat(model) and model.latent == 2 and not takes_labels(model):
+            found.append(_manifold(model, test))
+        if hasattr(model, "sample"):
             found.append(_prior_samples(model, test, rng))
-        return [*found, _interpolation(model, test, rng)]
+        return found if takes_labels(model) else [*found, _interpolation(model, test, rng)]
+
+
+def given(model, data, rows):
+    """The model for these examples of a data set: one that takes labels with theirs."""
+    return conditioned(model, to_device(data.labels[rows]))
 
 
 def things(data):
@@ -52,10 +60,6 @@ def one_of_each_class(labels, count):
     """Indices of the first image of each class, at most `count`; then of the first images that are left."""
     first = [int(np.flatnonzero(labels == label)[0]) for label in np.unique(labels)]
     return (first + [i for i in range(len(labels)) if i not in first])[:count]
-
-
-def _name(model):
-    return "VAE" if model.likelihood is not None else "autoencoder"
 
 
 def _means(model):
@@ -77,17 +81,25 @@ def _scale(model, test):
 
 
 def _architecture(model, test):
+    """The network: its layers where it is a plain encoder and decoder, else the drawing of its kind; nothing where there is none."""
+    if not (hasattr(getattr(model, "encoder", None), "layers") and hasattr(model.decoder, "layers") and "hidden" in model.config) or takes_labels(
+        model
+    ):
+        name = model.about.drawing
+        if name not in drawings.names():
+            return []
+        return [Picture("architecture", drawings.architecture_svg(name), f"A model of this kind. {drawings.caption_text(name)}", drawings.alt(name))]
     caption = f"The network. Beside the arrows stand the shapes of what flows there; N is the number of {things(test)} in a batch."
-    widths, channels = (", ".join(map(str, model.config[name])) for name in ("hidden", "channels"))
+    widths, channels = (", ".join(map(str, model.config.get(name, ()))) for name in ("hidden", "channels"))
     layers = " and ".join(
         [f"convolutions with {channels} channels"] * bool(channels) + [f"hidden layers of {widths} units"] * bool(widths) or ["no hidden layers"]
     )
-    middle = "a code" if model.likelihood is None else "mean and log-variance; with noise they give z"
+    middle = "mean and log-variance; with noise they give z" if is_flat(model) else "a code"
     alt = (
-        f"Diagram of the {_name(model)}: {model.features} inputs, {layers}, {middle} "
+        f"Diagram of the {model.about.title}: {model.features} inputs, {layers}, {middle} "
         f"of {model.latent} dimensions, and a decoder with the layers in reverse up to {model.features} outputs."
     )
-    return Picture("architecture", architecture(model, test.image_shape), caption, alt)
+    return [Picture("architecture", architecture(model, test.image_shape), caption, alt)]
 
 
 def _learning_curves(model, rows, train, test):
@@ -123,7 +135,7 @@ def _learning_curves(model, rows, train, test):
 
 def _points(model, test, rng):
     rows = slice(0, CLOUD)
-    x, new = test.take(rows, rng), 0 if model.likelihood is None else CLOUD
+    x, new = test.take(rows, rng), CLOUD if is_flat(model) else 0
     pairs = min(PAIRS, len(x))
     made = "decoded codes" if model.likelihood is None else "means of p(x | z) at the posterior means z"
     caption = (
@@ -145,14 +157,15 @@ def _points(model, test, rng):
 def _reconstructions(model, test, rng):
     rows = one_of_each_class(test.labels, 10)
     rng = rng.stream("reconstructions")
-    figure = reconstructions(model, test.take(rows, rng), test.image_shape, rng)
+    figure = reconstructions(given(model, test, rows), test.take(rows, rng), test.image_shape, rng)
     classes = len(np.unique(test.labels))
     which = "" if classes == 1 else ", the first of each class" if classes >= len(rows) else ", the first of each class, then others"
     shown = f"{len(rows)} test images{which} ({binarisation_of(test)})"
     if model.likelihood is None:
         caption = f"Above: {shown}. Below: their reconstructions.{_scale(model, test)}"
     else:
-        middle = "Middle: the mean of p(x | z) at the posterior mean z. Bottom: a sample of p(x | z) at the same z."
+        at = "the posterior mean z" if is_flat(model) else "the code z, without noise"
+        middle = f"Middle: the mean of p(x | z) at {at}. Bottom: a sample of p(x | z) at the same z."
         caption = f"Top: {shown}. {middle}{_scale(model, test)}"
     count = "two" if model.likelihood is None else "three"
     return Picture("reconstructions", figure, caption, f"Grid of {count} rows of {len(rows)} images: test images and what the model makes of them.")
@@ -165,17 +178,18 @@ def _posterior_means(model, test, rng):
     classes = len(np.unique(labels))
     factor = test.factors[rows, 0] if classes == 1 and test.factor_names else None
     name = test.factor_names[0] if factor is not None else None
+    model = given(model, test, rows)
     axes = " and ".join(_coordinate(j) for j in shown_dimensions(model, x))
-    of = "of the codes" if model.likelihood is None else "of the posterior means"
+    of = "of the posterior means" if is_flat(model) else "of the codes"
     caption = f"Coordinates {axes} {of} of {len(x):,} test {things(test)}"
     caption += f", coloured by their {name}" if name else ", coloured by class" if classes > 1 else ""
     caption += "; each class's name stands near its median." if are_named(labels) and model.latent > 1 else "."
     if model.latent > 2:
-        chosen = "variance of the codes" if model.likelihood is None else "KL divergence"
+        chosen = "KL divergence" if is_flat(model) else "variance of the codes"
         caption += f" Of the {model.latent} dimensions these two have the largest {chosen}; distances in the others are not seen."
     if model.latent == 1:
         caption += f" The height is the {name or 'class'}."
-    elif model.likelihood is not None:
+    elif is_flat(model):
         mass = "39%, 86% and 99% of its mass in these two dimensions"
         caption += f" Dotted: radii 1, 2 and 3 of the prior N(0, I), which hold {mass}. The spread of each posterior is not drawn."
     by = f"coloured by {name}" if name else f"with {classes} class{'es' * (classes > 1)}"
@@ -193,8 +207,11 @@ def _manifold(model, test):
 
 
 def _prior_samples(model, test, rng):
-    figure = prior_samples(model, SAMPLES, test.image_shape, rng.stream("prior samples"))
-    caption = f"Means of p(x | z) for {SAMPLES} draws of z from the prior N(0, I), in the order in which they were drawn.{_scale(model, test)}"
+    labels = np.arange(SAMPLES) % (int(test.labels.max()) + 1)
+    figure = prior_samples(conditioned(model, to_device(labels)), SAMPLES, test.image_shape, rng.stream("prior samples"))
+    prior = "the prior N(0, I)" if is_flat(model) else "the model's own prior"
+    order = "the labels were given, 0, 1, 2, ... in turn" if takes_labels(model) else "in the order in which they were drawn"
+    caption = f"Means of p(x | z) for {SAMPLES} draws of z from {prior}; {order}.{_scale(model, test)}"
     return Picture("prior_samples", figure, caption, f"Grid of {SAMPLES} images that the decoder makes of random z.")
 
 
@@ -204,7 +221,7 @@ def _interpolation(model, test, rng):
     x = test.take(rows, rng.stream("interpolation"))
     half = max(1, len(rows) // 2)
     figure = interpolation(model, x[:half], x[-half:], test.image_shape, STEPS)
-    between = "code" if model.likelihood is None else "posterior mean"
+    between = "posterior mean" if is_flat(model) else "code"
     caption = (
         f"At the two ends: test images. Between them: {_means(model)} along the straight line from the {between} of the one to that of the other; "
         f"the number below is the share of the way.{_scale(model, test)}"

@@ -1,5 +1,6 @@
 """What was minimised, as formulas: the value and the gradient rules of the operations, typeset from the registry."""
 
+from tinyae.distributions import StandardNormal
 from tinyae.microscope.typeset import rule_equations, value_equation
 from tinyae.ops import registry
 from tinyae.report.templates import mathml
@@ -49,7 +50,7 @@ LIKELIHOODS = {None: ("square",), "bernoulli": ("bce_with_logits",), "gaussian":
 def derivations(model):
     """A dict for each operation of the loss: name, title, text, the value's MathML, and (MathML, text) of each gradient rule."""
     likelihood = None if model.likelihood is None else model.likelihood.name
-    names = () if likelihood is None else ("reparameterize", "kl_standard_normal")
+    names = ("reparameterize", "kl_standard_normal") if isinstance(getattr(model, "prior", None), StandardNormal) else ()
     return [derivation(name) for name in (*names, *LIKELIHOODS.get(likelihood, ()))]
 
 

@@ -1,6 +1,7 @@
 """The report of a run: its terms, its settings, what was minimised, and the pictures, in one file that needs no network."""
 
 import base64
+import re
 from pathlib import Path
 
 from tinyae.figures import binarisation_of, by, pictures_of, png, things
@@ -31,8 +32,9 @@ def write_report(folder, *, model, rows, train, test, config, metrics):
     (folder / "figures").mkdir(parents=True, exist_ok=True)
     figures = []
     for picture in pictures_of(model, rows, train, test, metrics.get("seed", 0)):
-        data = png(picture.figure)
-        write_atomic(folder / "figures" / f"{picture.name}.png", data)
+        drawn = isinstance(picture.figure, str)  # an SVG
+        data = picture.figure.encode() if drawn else png(picture.figure)
+        write_atomic(folder / "figures" / f"{picture.name}.{'svg' if drawn else 'png'}", data)
         figures.append(_figure(picture, data))
     write_step(folder, model=model, test=test, seed=metrics.get("seed", 0), title=f"One training step: {_kind(model)} on {test.name}")
     path = folder / "report.html"
@@ -59,14 +61,18 @@ def render(*, model, rows, train, test, config, metrics, figures):
         settings=_settings(config, metrics),
         versions=metrics.get("versions") or config.get("versions", {}),
         vae=model.likelihood is not None,
+        about=model.about,
         derivations=derivations(model),
         figures=figures,
     )
 
 
 def _figure(picture, data):
-    width, height = (round(inches * PIXELS_PER_INCH) for inches in picture.figure.get_size_inches())
-    source = "data:image/png;base64," + base64.b64encode(data).decode()
+    if isinstance(picture.figure, str):
+        kind, (width, height) = "svg+xml", (round(float(size)) for size in re.search(r'viewBox="\S+ \S+ (\S+) (\S+)"', picture.figure).groups())
+    else:
+        kind, (width, height) = "png", (round(inches * PIXELS_PER_INCH) for inches in picture.figure.get_size_inches())
+    source = f"data:image/{kind};base64," + base64.b64encode(data).decode()
     return {"name": picture.name, "caption": picture.caption, "alt": picture.alt, "source": source, "width": width, "height": height}
 
 
@@ -75,7 +81,7 @@ def _likelihood(model):
 
 
 def _kind(model):
-    return "Autoencoder" if model.likelihood is None else "Variational autoencoder"
+    return model.about.title
 
 
 def _summary(model, train, test):
