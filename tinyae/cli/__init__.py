@@ -11,6 +11,7 @@ from tinyae.cli.course import add_course, add_lesson
 from tinyae.cli.datasets import add_datasets
 from tinyae.cli.exercise import add_exercise
 from tinyae.cli.microscope import add_microscope, add_unroll
+from tinyae.cli.models import add_models
 from tinyae.cli.runs import add_reconstruct, add_sample
 from tinyae.cli.tools import add_check, add_ops
 from tinyae.cli.train import add_train
@@ -44,6 +45,7 @@ def parser():
         add_train,
         add_sample,
         add_reconstruct,
+        add_models,
         add_datasets,
         add_microscope,
         add_unroll,
