@@ -7,6 +7,7 @@ import signal
 import sys
 
 import tinyae as ta
+from tinyae.cli.compression import add_compress, add_decompress
 from tinyae.cli.course import add_course, add_lesson
 from tinyae.cli.datasets import add_datasets
 from tinyae.cli.exercise import add_exercise
@@ -15,6 +16,7 @@ from tinyae.cli.models import add_models
 from tinyae.cli.runs import add_reconstruct, add_sample
 from tinyae.cli.tools import add_check, add_ops
 from tinyae.cli.train import add_train
+from tinyae.cli.uses import add_anomalies, add_attribute, add_denoise, add_interpolate, add_traverse
 from tinyae.errors import TinyaeError, one_line
 
 
@@ -45,6 +47,13 @@ def parser():
         add_train,
         add_sample,
         add_reconstruct,
+        add_interpolate,
+        add_traverse,
+        add_attribute,
+        add_denoise,
+        add_anomalies,
+        add_compress,
+        add_decompress,
         add_models,
         add_datasets,
         add_microscope,

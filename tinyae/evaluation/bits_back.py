@@ -31,7 +31,7 @@ from tinyae.backend import rng as make_rng
 from tinyae.distributions import Bernoulli, Normal, StandardNormal
 from tinyae.errors import ArgumentError, DataError, ShapeError
 from tinyae.evaluation.rans import LOWEST, WORD_BITS, Message
-from tinyae.evaluation.terms import evaluating
+from tinyae.evaluation.terms import evaluating, takes_labels
 
 MAGIC = b"tinyaeBB\x01"  # the last byte counts versions of the format
 HEADER = struct.Struct("<8s4BIQII")  # fingerprint; prior, posterior, pixel bits, dimensions; lanes, seed, initial words, words
@@ -282,7 +282,8 @@ def fingerprint(model):
 def check_model(model):
     """Raise ArgumentError unless the model is a VAE with a Bernoulli likelihood and a standard normal prior."""
     likelihood = getattr(getattr(model, "likelihood", None), "name", None)
-    if likelihood != "bernoulli" or type(getattr(model, "prior", None)) is not StandardNormal:
+    flat = type(getattr(model, "prior", None)) is StandardNormal and not hasattr(model, "levels") and not takes_labels(model)
+    if likelihood != "bernoulli" or not flat:
         got = f"{type(model).__name__}, likelihood {likelihood}"
         raise ArgumentError("bits-back: a VAE with a bernoulli likelihood and a standard normal prior is needed.", got=got)
 
