@@ -76,11 +76,11 @@ def test_a_traversal_changes_one_dimension_at_a_time():
 
 
 def constant_vae(logit):
-    """A VAE whose posterior is the prior and whose decoder gives the same logit everywhere: its likelihood is known."""
+    """A VAE whose posterior is the prior and whose decoder gives one logit everywhere: its likelihood is known."""
     model = ta.models.VAE(6, 2, (4,), rng=ta.rng(0)).astype("float64")
     for name, p in model.named_parameters():
-        if name.startswith(("encoder.layers.2", "decoder.layers.2")):
-            p.assign(np.full(p.shape, logit if name == "decoder.layers.2.bias" else 0.0))
+        if name.startswith(("encoder.2", "decoder.2")):
+            p.assign(np.full(p.shape, logit if name == "decoder.2.bias" else 0.0))
     return model
 
 
