@@ -69,7 +69,7 @@ def interpolate(start, end, steps, spherical=False):
     """Codes on the way from `start` to `end`, both included.  start, end: (..., J).  Returns (steps, ..., J).
 
     linear:     (1 - t) start + t end
-    spherical:  (sin((1 - t) w) start + sin(t w) end) / sin w,   w: the angle between the two; linear where it is 0 or pi
+    spherical:  (sin((1 - t) w) start + sin(t w) end) / sin w,   w: the angle between the two; linear where it is 0 or pi, or one is 0
 
     In many dimensions draws of N(0, I) lie near the sphere of radius sqrt(J), and the middle of a straight line does not: the arc stays there.
     Shoemake 1985; White 2016.  Raises ArgumentError for less than two steps, or codes of different shapes.
@@ -86,8 +86,9 @@ def interpolate(start, end, steps, spherical=False):
     cosine = (start * end).sum(axis=-1, keepdims=True) / np.where(lengths > 0, lengths, 1.0)
     angle = np.arccos(np.clip(cosine, -1, 1))
     sine = np.sin(angle)
-    arc = (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.where(sine > 1e-6, sine, 1.0)
-    return np.where(sine > 1e-6, arc, line)
+    there = (sine > 1e-6) & (lengths > 0)
+    arc = (np.sin((1 - t) * angle) * start + np.sin(t * angle) * end) / np.where(there, sine, 1.0)
+    return np.where(there, arc, line)
 
 
 def attribute_direction(codes, has):
