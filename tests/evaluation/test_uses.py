@@ -91,15 +91,6 @@ def test_the_score_of_a_model_with_a_known_likelihood_is_that_likelihood(samples
     np.testing.assert_allclose(uses.anomaly_scores(model, x, samples, ta.rng(1)), exact, rtol=1e-10)
 
 
-def test_the_score_does_not_depend_on_how_many_examples_are_done_at_once(monkeypatch):
-    """Of importance sampling the mean is right, whatever the blocks; here with the same noise."""
-    x, model = ta.rng(0).bernoulli(np.full((9, 6), 0.5)), ta.models.VAE(6, 2, (4,), rng=ta.rng(0)).astype("float64")
-    monkeypatch.setattr(model, "draw_noise", lambda n, noise=None, rng=None, draws=(): np.full((*draws, n, 2), 0.4) if noise is None else noise)
-    whole = uses.anomaly_scores(model, x, 5, ta.rng(1))
-    monkeypatch.setattr(uses, "MOST_ROWS", 10)
-    np.testing.assert_allclose(uses.anomaly_scores(model, x, 5, ta.rng(1)), whole, rtol=1e-12)
-
-
 def test_the_score_of_an_autoencoder_is_its_squared_error():
     model, x = ta.models.Autoencoder(6, 2, (4,), rng=ta.rng(0)), vectors(4, 5, 2, 3).astype(np.float32)
     np.testing.assert_allclose(uses.anomaly_scores(model, x), ((model.reconstruct(x) - x) ** 2).sum(axis=(1, 2)), rtol=1e-5)

@@ -10,6 +10,7 @@ import tinyae as ta
 from tinyae.cli.compression import add_compress, add_decompress
 from tinyae.cli.course import add_course, add_lesson
 from tinyae.cli.datasets import add_datasets
+from tinyae.cli.evaluate import add_compare, add_evaluate
 from tinyae.cli.exercise import add_exercise
 from tinyae.cli.microscope import add_microscope, add_unroll
 from tinyae.cli.models import add_models
@@ -45,6 +46,8 @@ def parser():
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     for add in (
         add_train,
+        add_evaluate,
+        add_compare,
         add_sample,
         add_reconstruct,
         add_interpolate,

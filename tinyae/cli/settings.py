@@ -7,6 +7,7 @@ import tinyae as ta
 from tinyae.data.images import are_grey
 from tinyae.errors import ArgumentError
 from tinyae.models import model_named
+from tinyae.models.likelihoods import HAVE_A_VARIANCE
 
 BINARY = {"likelihood": "bernoulli", "binarisation": "dynamic"}
 GREY = {"likelihood": "gaussian", "binarisation": "grey"}
@@ -43,13 +44,15 @@ def settings_of(arguments):
     given["set"] = dict(chosen(kind, assignment) for assignment in given["set"] or ())
     check_options(kind, given)
     own = kind.about.training if given["data"] == kind.about.data else {}
-    default = defaults_for(given["data"]) | own
+    usual = getattr(accepted(kind).get("likelihood"), "default", "bernoulli")  # a model may be made for another one
+    made_for = {} if usual == "bernoulli" else {"likelihood": usual, "variance": None, "binarisation": "grey"}
+    default = defaults_for(given["data"]) | made_for | own
     if "likelihood" not in accepted(kind):
         default = default | {"likelihood": None, "variance": None, "binarisation": own.get("binarisation", "grey")}
     elif given["likelihood"] not in (None, default["likelihood"]):
         default = default | {"variance": None} | ({} if given["likelihood"] == "bernoulli" else {"binarisation": "grey"})
     found = {k: default.get(k) if v is None else v for k, v in given.items()}
-    if found["likelihood"] != "gaussian" and found["variance"] is not None:
+    if found["likelihood"] not in HAVE_A_VARIANCE and found["variance"] is not None:
         raise ArgumentError("--variance: only the gaussian likelihood has one.", remedy="add --likelihood gaussian, or leave it out")
     return found
 
@@ -118,7 +121,7 @@ def model_for(s, data):
     config |= s["set"]
     if "classes" in takes:
         config["classes"] = int(data.labels.max()) + 1
-    if "channels" not in takes and "image_shape" in takes:
+    if "image_shape" in takes and ("channels" not in takes or takes["channels"].default):  # convolutions without being asked for
         config["image_shape"] = data.image_shape
     if s["channels"] and "channels" in takes:
         if ta.figures.are_points(data.image_shape):

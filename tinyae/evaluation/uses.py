@@ -1,19 +1,17 @@
 """What a trained model is good for: denoise, score anomalies, walk between examples, change an attribute, draw from a class."""
 
-import math
-
 import numpy as np
 
 from tinyae.autograd import no_grad, raw
 from tinyae.backend import array_module, check_rng, to_numpy
-from tinyae.distributions import Normal
+from tinyae.backend import rng as make_rng
+from tinyae.data import as_dataset
 from tinyae.errors import ArgumentError
+from tinyae.evaluation import latent
 from tinyae.evaluation.inputs import check_array, check_count
+from tinyae.evaluation.likelihood import log_likelihood
 from tinyae.evaluation.terms import evaluating
 from tinyae.models.parts import dtype_of
-from tinyae.ops.softmax import logsumexp
-
-MOST_ROWS = 20_000  # examples times samples that are decoded at once
 
 
 def denoise(model, x, passes=1):
@@ -36,24 +34,21 @@ def anomaly_scores(model, x, samples=20, rng=None):
     squared error of the reconstruction, summed over features.  x: (N, ...).  rng: a stream.  Returns (N,) float64, on the host.
     A likelihood can be high for simple images that were never seen (Nalisnick et al. 2019): look at the AUROC before you trust it.
     """
-    check_count("anomaly_scores", "samples", samples, 1)
-    rows = x.reshape(len(x), -1)
-    with no_grad(), evaluating(model):
-        if not hasattr(model, "log_weights"):
-            return np.square(to_numpy(model.reconstruct(rows)).astype(np.float64) - to_numpy(rows)).sum(axis=1)
-        parts, step = [], max(1, MOST_ROWS // samples)
-        for i in range(0, len(rows), step):
-            part = rows[i : i + step]
-            weights = to_numpy(raw(model.log_weights(part, model.draw_noise(len(part), rng=check_rng(rng), draws=(samples,)))))
-            parts.append(math.log(samples) - logsumexp(weights.astype(np.float64), axis=0))
-    return np.concatenate(parts)
+    if not hasattr(model, "log_weights"):
+        return squared_error(model, x)
+    return -log_likelihood(model, to_numpy(x), samples, rng=check_rng(rng)).log_prob
+
+
+def squared_error(model, x):
+    """That of the reconstruction of each example, summed over features: (N,) float64, on the host.  x: (N, ...)."""
+    with evaluating(model):
+        error = to_numpy(model.reconstruct(x)).astype(np.float64) - to_numpy(x)
+    return np.square(error).reshape(len(x), -1).sum(axis=1)
 
 
 def codes_of(model, x):
-    """The codes of examples, of a variational model the posterior means.  x: (N, ...).  Returns (N, J) on the host."""
-    with no_grad(), evaluating(model):
-        q = model.encode(x.reshape(len(x), -1))
-    return to_numpy(raw(q.mean if isinstance(q, Normal) else q))
+    """The codes of examples, of a variational model the posterior means.  x: (N, ...), an array.  Returns (N, J) on the host."""
+    return latent.codes_of(model, as_dataset(to_numpy(x)), make_rng(0))
 
 
 def decoded(model, z):

@@ -1,0 +1,26 @@
+"""Every model of the table trains from the command line, leaves a whole run, and is used by the other commands."""
+
+import json
+
+import pytest
+
+from tinyae.cli import main
+from tinyae.models import MODELS
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_trains_to_a_report_and_is_drawn(name, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert main(["train", name, "--epochs", "2", "--out", str(run)]) == 0
+    assert "report: " in capsys.readouterr().out
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert all(isinstance(value, float) for value in metrics["test"].values())
+    page = (run / "report.html").read_text()
+    assert page.count("<figure") >= 3
+    assert "None" not in page
+    assert (run / "microscope.html").stat().st_size > 10_000
+    assert main(["reconstruct", str(run)]) == 0
+    drawn = main(["sample", str(run)])
+    assert drawn == 0 or "no prior to sample from" in capsys.readouterr().err
+    assert main(["train", name, "--epochs", "3", "--out", str(run), "--resume"]) == 0
+    assert len((run / "history.csv").read_text().splitlines()) == 4
