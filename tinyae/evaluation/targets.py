@@ -69,6 +69,8 @@ def check_autoencoder():
     same(model.reconstruct(images), again.reshape(50, 2, 3))
     same(model.encode(images), through(model.encoder, IMAGES))
     same(again, through(model.decoder, through(model.encoder, IMAGES)))
+    model.code = lambda h: 2 * h  # a variant's
+    same(model.encode(images), 2 * through(model.encoder, IMAGES))
 
 
 def through(network, x):

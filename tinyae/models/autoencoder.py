@@ -1,9 +1,11 @@
 """The autoencoder: a code, and the image that is made from it.  Hinton & Salakhutdinov 2006."""
 
+import math
 from typing import NamedTuple
 
 from tinyae.autograd import Tensor, no_grad
 from tinyae.backend import rng as make_rng
+from tinyae.errors import ArgumentError
 from tinyae.models.about import About
 from tinyae.models.parts import as_rows, as_widths, check_sizes, dtype_of, encoder_and_decoder
 from tinyae.nn import Module
@@ -17,12 +19,34 @@ class AutoencoderTerms(NamedTuple):
     mse: Tensor
 
 
+class PenalisedTerms(NamedTuple):
+    """loss = reconstruction + weight * penalty.  reconstruction: the squared error, summed over features, mean over the batch.
+
+    penalty: mean over the batch, without its weight.  mse: the squared error per feature.
+    """
+
+    loss: Tensor
+    reconstruction: Tensor
+    penalty: Tensor
+    mse: Tensor
+
+
+def check_not_negative(**settings):
+    """Raise ArgumentError unless every named setting is a finite number, 0 or more."""
+    for name, value in settings.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not (value >= 0 and math.isfinite(value)):
+            raise ArgumentError(f"{name}: it must be a number, 0 or more.", got=repr(value))
+
+
 class Autoencoder(Module):
     """decode(encode(x)), trained to give x back.
 
     features: width D of an example.  latent: width J of the code.  hidden: widths of the encoder's layers; the decoder
     has them in reverse.  channels: of convolutions before the hidden layers, for images of `image_shape`.  rng: a stream
     for the initial weights.
+
+    Measured (benchmarks/family.md): test squared error per pixel with two numbers a code 0.03635 against 0.052 of PCA: better.  Without hidden
+    layers it is PCA (benchmarks/linear_autoencoder.md).
     """
 
     likelihood = None
@@ -47,18 +71,26 @@ class Autoencoder(Module):
         """x, (N, ...), as (N, D) of the weights' dtype."""
         return as_rows(x, self.features, dtype_of(self))
 
+    def code(self, h):
+        """The code that the encoder's output h stands for, here h itself; a variant may bend it.  h and the result: (N, J)."""
+        return h
+
     def encode(self, x):
         """The code of x.  x: (N, D).  Returns (N, J)."""
-        return self.encoder(self.rows(x))
+        return self.code(self.encoder(self.rows(x)))
 
     def decode(self, z):
         """The images of codes.  z: (N, J).  Returns (N, D)."""
         return self.decoder(z)
 
+    def error(self, x, z):
+        """The squared error of the images of codes z, summed over features, mean over the batch.  x: (N, D).  z: (N, J)."""
+        return square(self.decode(z) - x).sum(axis=-1).mean()
+
     def loss(self, x):
         """The squared error of the reconstruction, as AutoencoderTerms.  x: (N, D)."""
         x = self.rows(x)
-        error = square(self.decode(self.encode(x)) - x).sum(axis=-1).mean()
+        error = self.error(x, self.encode(x))
         return AutoencoderTerms(loss=error, mse=error / self.features)
 
     def reconstruct(self, x):
