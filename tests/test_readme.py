@@ -99,6 +99,11 @@ def test_every_operation_is_listed_under_its_file():
     assert {name for *_, names in listed for name in names} == functions
 
 
+def test_every_model_of_the_family_is_listed_once():
+    (table,) = re.findall(r"\| \| models \|\n\|---\|---\|\n(.*?)\n\n", README, flags=re.S)
+    assert sorted(re.findall(r"`([a-z0-9-]+)`", table)) == sorted(ta.models.MODELS)
+
+
 @pytest.mark.bench
 def test_the_same_vae_in_pytorch_gives_the_same_numbers(capsys):
     pytest.importorskip("torch")

@@ -51,7 +51,7 @@ def settings_of(arguments):
         default = default | {"likelihood": None, "variance": None, "binarisation": own.get("binarisation", "grey")}
     elif given["likelihood"] not in (None, default["likelihood"]):
         default = default | {"variance": None} | ({} if given["likelihood"] == "bernoulli" else {"binarisation": "grey"})
-    found = {k: default.get(k) if v is None else v for k, v in given.items()}
+    found = {k: default.get(k) if v is None else v for k, v in given.items()} | {k: None for k in NETWORK if k not in accepted(kind)}
     if found["likelihood"] not in HAVE_A_VARIANCE and found["variance"] is not None:
         raise ArgumentError("--variance: only the gaussian likelihood has one.", remedy="add --likelihood gaussian, or leave it out")
     return found

@@ -49,6 +49,7 @@ class SAE(Module):
         good_for="finding the directions that data are sparse sums of: features in superposition",
         data="superposition",
         training=TRAINING,
+        drawing="sparse_features",
     )
 
     def __init__(self, features, latent=32, penalty=0.2, *, rng=None):

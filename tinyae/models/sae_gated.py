@@ -42,6 +42,7 @@ class GatedSAE(SAE):
         good_for="sparse codes by a price that does not shrink them",
         data="superposition",
         training=TRAINING,
+        drawing="sparse_features",
     )
 
     def __init__(self, features, latent=32, penalty=0.8, *, rng=None):

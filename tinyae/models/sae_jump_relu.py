@@ -30,6 +30,7 @@ class JumpReLUSAE(SAE):
         good_for="sparse codes by a price for each active unit, whatever its size",
         data="superposition",
         training=TRAINING,
+        drawing="sparse_features",
     )
 
     def __init__(self, features, latent=32, penalty=0.05, bandwidth=0.1, threshold=0.1, *, rng=None):

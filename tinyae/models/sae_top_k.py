@@ -44,6 +44,7 @@ class TopKSAE(SAE):
         good_for="sparse codes with a known number of units, whose sizes do not shrink",
         data="superposition",
         training=TRAINING,
+        drawing="sparse_features",
     )
 
     def __init__(self, features, latent=32, k=2, aux=1.0, *, rng=None):

@@ -18,6 +18,15 @@ TERMS = {
     "reconstruction": ("reconstruction", "nats per example"),
     "kl": ("KL divergence", "nats per example"),
     "mse": ("mean squared error", "per feature"),
+    "kl_top": ("KL of the top level", "nats per example"),
+    "codebook": ("codebook term", "squared distance, summed over sites"),
+    "commitment": ("commitment term", "squared distance, summed over sites"),
+}
+SQUARED = {
+    "loss": "squared error per example",
+    "reconstruction": "squared error per example",
+    "penalty": "units of the loss",
+    "aux": "units of the loss",
 }
 PIXELS_PER_INCH = 100  # at which the figures' smallest print is still readable
 
@@ -142,8 +151,8 @@ def _terms(model, rows, metrics):
         label, unit = TERMS.get(name, (name.replace("_", " "), metrics.get("units", "")))
         if name == "loss" and test[name] == test.get("negative_elbo"):
             continue
-        if name == "loss" and model.likelihood is None:
-            unit = "squared error per example"
+        if name in SQUARED and model.likelihood is None:
+            unit = SQUARED[name]
         table.append({"label": label, "train": _number(train.get(name)), "test": _number(test[name]), "unit": unit})
     return table
 
