@@ -6,7 +6,25 @@ from tinyae.errors import ArgumentError
 
 MODELS = {  # name in `tinyae train` -> file and class
     "autoencoder": "autoencoder.Autoencoder",
+    "sparse-autoencoder": "sparse.SparseAutoencoder",
+    "k-sparse-autoencoder": "sparse.KSparseAutoencoder",
+    "denoising-autoencoder": "denoising.DenoisingAutoencoder",
+    "contractive-autoencoder": "contractive.ContractiveAutoencoder",
+    "sae": "sae.SAE",
+    "top-k-sae": "sae_top_k.TopKSAE",
+    "batch-top-k-sae": "sae_top_k.BatchTopKSAE",
+    "gated-sae": "sae_gated.GatedSAE",
+    "jump-relu-sae": "sae_jump_relu.JumpReLUSAE",
     "vae": "vae.VAE",
+    "beta-vae": "beta_vae.BetaVAE",
+    "capacity-vae": "beta_vae.CapacityVAE",
+    "conditional-vae": "conditional_vae.ConditionalVAE",
+    "sigma-vae": "sigma_vae.SigmaVAE",
+    "vq-vae": "vq_vae.VQVAE",
+    "two-level-vae": "two_level_vae.TwoLevelVAE",
+    "ladder-vae": "ladder_vae.LadderVAE",
+    "top-down-vae": "top_down_vae.TopDownVAE",
+    "iwae": "iwae.IWAE",
 }
 PARTS = {"ELBO": "objective", "LIKELIHOODS": "likelihoods", "Terms": "parts", "About": "about"}
 __all__ = [*PARTS, *(path.partition(".")[2] for path in MODELS.values()), "MODELS", "build", "model_named"]

@@ -18,6 +18,9 @@ class ConditionalVAE(VAE):
 
     classes: the number C of labels 0, ..., C - 1.  `given(labels)` is the model of images with these labels, a VAE like any other; what
     this one does, it does through it.  The other settings: see VAE; there are no convolutions.
+
+    Measured (benchmarks/family.md): negative ELBO of test digits, their labels given, 16.458 nats against 20.380 of a VAE of the same size
+    without labels; log 10 = 2.30 nats would pay for the label: better.
     """
 
     about = About(

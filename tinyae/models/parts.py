@@ -30,9 +30,25 @@ class NormalPosterior:
     outputs = 2  # numbers of the encoder for each latent dimension
 
     def __call__(self, h):
-        """h: (N, 2 J).  Returns a Normal of (N, J)."""
+        """h: (..., 2 J).  Returns a Normal of (..., J)."""
         latent = h.shape[-1] // 2
-        return Normal(mean=h[:, :latent], log_variance=h[:, latent:])
+        return Normal(mean=h[..., :latent], log_variance=h[..., latent:])
+
+
+class Likelihood:
+    """`likelihood(decoded)` is the distribution p(x | z), with log_prob(x) in nats and a mean in the scale of x.
+
+    decoded: (..., outputs D), first the D numbers of the first kind, then the D of the second, ...; x: (..., D).  Support of x:
+    [low, high].  binary: whether x must be 0 or 1 for log_prob to be a log-probability.
+    """
+
+    low, high, outputs, binary = -math.inf, math.inf, 1, False
+
+    def check_data(self, data):
+        """Raise DataError where log_prob of the values of a Dataset would be no log-likelihood: grey values under a Bernoulli."""
+        if self.binary and data.binarisation == "grey" and not np.isin(data.pixels, (0, data.scale)).all():
+            rule = f"{data.name}: grey values have no likelihood under a {self.name} distribution, only a cross entropy."
+            raise DataError(rule, remedy="binarise them (--binarisation dynamic), or use likelihood='continuous-bernoulli'")
 
 
 def check_sizes(**sizes):
@@ -99,7 +115,7 @@ def check_values(x, low, high):
     if smallest < low or largest > high:
         raise DataError(
             "images outside the support of the likelihood.",
-            expected=f"values in [{low:g}, {high:g}] (bernoulli)",
+            expected=f"values in [{low:g}, {high:g}]",
             got=f"values from {smallest:g} to {largest:g}",
             at=show(caller()),
             remedy="scale the images to [0, 1], or use likelihood='gaussian' (--likelihood gaussian)",

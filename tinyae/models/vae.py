@@ -19,6 +19,9 @@ class VAE(Module):
     them in reverse.  likelihood: "bernoulli" (the decoder gives logits) or "gaussian" (it gives means; `variance` is
     fixed, 1/2 makes the loss the squared error plus the KL, up to a constant).  channels: of convolutions before the hidden
     layers (see nn.conv_encoder), for images of `image_shape`.  rng: a stream for the initial weights.
+
+    Measured (benchmarks/family.md): -log p(x) of test digits, with 10 latents, 18.047 nats against 18.482 of a mixture of Bernoulli
+    distributions with up to as many parameters: better.
     """
 
     about = About(

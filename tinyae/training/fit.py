@@ -50,10 +50,11 @@ def fit(
         raise ArgumentError("fit: patience is a number of epochs, 1 or more, and needs a validation split.", got=f"{patience=}", remedy=remedy)
     for part in (data, *splits.values()):
         check_data(model, part)
-    check_schedules(model, schedules or {})
+    schedules = getattr(model, "schedules", {}) | (schedules or {})
+    check_schedules(model, schedules)
     optimizers = optimizers_of(optimizer, model, lr)
     state = State(model, optimizers, None if average is None else WeightAverage(model, average))
-    trainer = Trainer(state, data, splits, seed=seed, batch_size=batch_size, schedules=schedules or {}, clip_norm=clip_norm, skip_norm=skip_norm)
+    trainer = Trainer(state, data, splits, seed=seed, batch_size=batch_size, schedules=schedules, clip_norm=clip_norm, skip_norm=skip_norm)
     if run is not None:
         run.training = {"seed": seed, "batch_size": batch_size, "examples": len(data), "data": data.name}
         if resume:
