@@ -53,7 +53,8 @@ def settings_of(arguments):
         default = default | {"variance": None} | ({} if given["likelihood"] == "bernoulli" else {"binarisation": "grey"})
     found = {k: default.get(k) if v is None else v for k, v in given.items()} | {k: None for k in NETWORK if k not in accepted(kind)}
     if found["likelihood"] not in HAVE_A_VARIANCE and found["variance"] is not None:
-        raise ArgumentError("--variance: only the gaussian likelihood has one.", remedy="add --likelihood gaussian, or leave it out")
+        those = ", ".join(HAVE_A_VARIANCE)
+        raise ArgumentError(f"--variance: only these likelihoods have one: {those}.", remedy="add --likelihood gaussian, or leave it out")
     return found
 
 

@@ -43,10 +43,9 @@ class Autoencoder(Module):
 
     features: width D of an example.  latent: width J of the code.  hidden: widths of the encoder's layers; the decoder
     has them in reverse.  channels: of convolutions before the hidden layers, for images of `image_shape`.  rng: a stream
-    for the initial weights.
+    for the initial weights.  Without hidden layers it is PCA (benchmarks/linear_autoencoder.md).
 
-    Measured (benchmarks/family.md): test squared error per pixel with two numbers a code 0.03635 against 0.052 of PCA: better.  Without hidden
-    layers it is PCA (benchmarks/linear_autoencoder.md).
+    Measured (benchmarks/family.md): test squared error per pixel with two numbers a code 0.03635 against 0.052 of PCA: better.
     """
 
     likelihood = None
