@@ -11,6 +11,7 @@ from tinyae.evaluation.inputs import check_array
 from tinyae.evaluation.likelihood import log_weights
 from tinyae.evaluation.passes import host, over, standard_error
 from tinyae.models.objective import kl_by_dimension
+from tinyae.models.parts import code_of
 
 ACTIVE = 0.01  # of the variance of a posterior mean.  Burda et al. 2016, section 5.2
 BLOCKS, BLOCK = 10, 500  # of samples, for the squared MMD: how many at most, and how large
@@ -28,8 +29,7 @@ def codes_of(model, data, rng):
     """The code of each example, (N, J): the posterior mean, or what a deterministic encoder gives, as one row."""
 
     def code(model, x):
-        z = model.encode(x)
-        return host(z.mean if isinstance(z, Normal) else z).reshape(len(x), -1)
+        return host(code_of(model.encode(x))).reshape(len(x), -1)
 
     return over(code, model, data, rng)
 

@@ -6,10 +6,10 @@ import numpy as np
 
 from tinyae.autograd import Tensor, no_grad
 from tinyae.backend import to_device, to_numpy
-from tinyae.distributions import Normal, StandardNormal
+from tinyae.distributions import StandardNormal
 from tinyae.errors import ArgumentError
 from tinyae.figures.style import WIDTH, blank, styled
-from tinyae.models.parts import dtype_of
+from tinyae.models.parts import code_of, dtype_of
 
 MARGIN = 0.1  # inches around a grid
 GAP = 2  # pixels of the enlarged images between two of them
@@ -28,8 +28,7 @@ def is_flat(model):
 def codes(model, x):
     """Where the encoder puts x: the posterior means of a VAE, the codes of an autoencoder.  Returns (N, J), on the host."""
     with no_grad():
-        encoded = model.encode(to_device(x))
-    return to_host(encoded.mean if isinstance(encoded, Normal) else encoded)
+        return to_host(code_of(model.encode(to_device(x))))
 
 
 def decoded_means(model, z):

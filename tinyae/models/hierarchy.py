@@ -65,7 +65,7 @@ class Hierarchy(Module):
         output(below)                         -> the parameters of p(x | z), (..., N, D)
     """
 
-    rows, draw_noise = VAE.rows, VAE.draw_noise
+    rows, draw_noise, reconstruct = VAE.rows, VAE.draw_noise, VAE.reconstruct
 
     def __init__(self, features, levels, likelihood, variance):
         self.levels = as_widths(levels, "levels")
@@ -137,11 +137,6 @@ class Hierarchy(Module):
         """The parameters of p(x | z).  z: the values of all levels, (..., J).  Returns (..., D)."""
         z = self.split(z)
         return self.output(self.walk(lambda level, q, p: z[level])[1])
-
-    def reconstruct(self, x):
-        """The mean of p(x | z) at the means of `encode`: no noise.  Returns an array of x's shape."""
-        with no_grad():
-            return self.likelihood(self.decode(self.encode(x))).mean.data.reshape(x.shape)
 
     def sample(self, n, rng=None, noise=None):
         """The means of p(x | z) for n draws of z, from the top down, each level from its own prior: an array (n, D).  noise: (n, J), or `rng`."""

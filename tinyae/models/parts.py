@@ -35,6 +35,11 @@ class NormalPosterior:
         return Normal(mean=h[..., :latent], log_variance=h[..., latent:])
 
 
+def code_of(encoded):
+    """What stands for an example without noise: the mean of a Normal posterior, a code as it is.  Returns (N, J)."""
+    return encoded.mean if isinstance(encoded, Normal) else encoded
+
+
 class Likelihood:
     """`likelihood(decoded)` is the distribution p(x | z), with log_prob(x) in nats and a mean in the scale of x.
 

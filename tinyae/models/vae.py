@@ -8,7 +8,7 @@ from tinyae.errors import ArgumentError, ShapeError, caller, show
 from tinyae.models.about import About
 from tinyae.models.likelihoods import likelihood_named
 from tinyae.models.objective import ELBO
-from tinyae.models.parts import NormalPosterior, as_rows, as_widths, check_sizes, dtype_of, encoder_and_decoder
+from tinyae.models.parts import NormalPosterior, as_rows, as_widths, check_sizes, code_of, dtype_of, encoder_and_decoder
 from tinyae.nn import Module
 
 
@@ -93,9 +93,9 @@ class VAE(Module):
         return noise
 
     def reconstruct(self, x):
-        """The mean of p(x | z) at the mean of q(z | x): no noise.  Returns an array of x's shape."""
+        """The mean of p(x | z) at the mean of q(z | x), or at the code: no noise.  Returns an array of x's shape."""
         with no_grad():
-            return self.likelihood(self.decode(self.encode(x).mean)).mean.data.reshape(x.shape)
+            return self.likelihood(self.decode(code_of(self.encode(x)))).mean.data.reshape(x.shape)
 
     def sample(self, n, rng=None, noise=None):
         """The means of p(x | z) for n draws z of the prior, an array (n, D).  noise: (n, J), or drawn from `rng`."""

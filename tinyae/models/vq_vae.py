@@ -12,7 +12,8 @@ from tinyae.models.autoencoder import check_not_negative
 from tinyae.models.code_prior import CodePrior
 from tinyae.models.codebook import Codebook
 from tinyae.models.likelihoods import likelihood_named
-from tinyae.models.parts import as_rows, as_widths, check_sizes, dtype_of
+from tinyae.models.parts import as_widths, check_sizes, dtype_of
+from tinyae.models.vae import VAE
 from tinyae.nn import Conv2d, ConvTranspose2d, Flatten, Module, Sequential, Unflatten
 from tinyae.nn.layers import activation_named
 from tinyae.nn.networks import stages
@@ -57,6 +58,8 @@ class VQVAE(Module):
         drawing="vq_vae",
     )
 
+    rows, reconstruct = VAE.rows, VAE.reconstruct
+
     def __init__(
         self, features, image_shape=None, codes=16, code_width=8, channels=(16, 32), likelihood="bernoulli", activation="relu", variance=None,
         commitment=0.25, codebook="ema", decay=0.99, restart=20, prior_hidden=(64,), *, rng=None,
@@ -78,10 +81,6 @@ class VQVAE(Module):
         self.latent = self.sites * code_width
         self.codebook = Codebook(codes, code_width, codebook, decay, restart, rng=rng)
         self.prior = CodePrior(self.sites, codes, prior_hidden, rng=rng)
-
-    def rows(self, x):
-        """x, (N, ...), as (N, D) of the weights' dtype; raises an error where it is outside the likelihood's support."""
-        return as_rows(x, self.features, dtype_of(self), self.likelihood.low, self.likelihood.high)
 
     def vectors(self, x):
         """The encoder's output z_e, a vector for each site: (N, S, W).  x: (N, D)."""
@@ -145,11 +144,6 @@ class VQVAE(Module):
         if tuple(noise.shape[-2:]) != (n, 0):
             raise ShapeError("the noise does not fit: a VQ-VAE has none.", expected=f"(..., {n}, 0)", got=noise.shape, at=show(caller()))
         return noise
-
-    def reconstruct(self, x):
-        """The mean of p(x | z) at the chosen codes.  Returns an array of x's shape."""
-        with no_grad():
-            return self.likelihood(self.decode(self.encode(x))).mean.data.reshape(x.shape)
 
     def sample(self, n, rng=None, noise=None):
         """The means of p(x | c) for n draws c of the learned prior, an array (n, D).  noise: (n, S), see CodePrior.sample, or drawn from `rng`."""
