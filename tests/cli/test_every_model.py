@@ -8,10 +8,13 @@ from tinyae.cli import main
 from tinyae.models import MODELS
 
 
+SMALL = {"top-down-vae": ["--set", "layers=1x2:16:2,4x1:8:1"], "vq-vae": ["--set", "codes=8"]}  # a page of every operation takes its time
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_a_model_trains_to_a_report_and_is_drawn(name, tmp_path, capsys):
     run = tmp_path / "run"
-    assert main(["train", name, "--epochs", "2", "--out", str(run)]) == 0
+    assert main(["train", name, "--epochs", "2", *SMALL.get(name, ()), "--out", str(run)]) == 0
     assert "report: " in capsys.readouterr().out
     metrics = json.loads((run / "metrics.json").read_text())
     assert all(isinstance(value, float) for value in metrics["test"].values())
