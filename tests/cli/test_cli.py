@@ -78,7 +78,7 @@ BAD = {
     "no command": ([], "required"),
     "unknown lesson": (["lesson", "999"], "999"),
     "likelihood of an autoencoder": (["train", "autoencoder", "--likelihood", "gaussian"], "squared error"),
-    "variance of a bernoulli": (["train", "vae", "--variance", "0.1"], "only the gaussian"),
+    "variance of a bernoulli": (["train", "vae", "--variance", "0.1"], "only these likelihoods have one"),
     "folder under a file": (["train", "vae", "--out", "{tmp}/file/run"], "cannot be made"),
     "folder with a run": (["train", "vae", "--out", "{tmp}/run"], "holds a run already"),
     "folder without a name": (["train", "vae", "--out", ""], "a folder needs a name"),

@@ -7,7 +7,6 @@ import pytest
 from tinyae.cli import main
 from tinyae.models import MODELS
 
-
 SMALL = {"top-down-vae": ["--set", "layers=1x2:16:2,4x1:8:1"], "vq-vae": ["--set", "codes=8"]}  # a page of every operation takes its time
 
 

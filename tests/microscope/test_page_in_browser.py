@@ -1,5 +1,6 @@
 """The page of a record in a real browser: its keys, its address, its terms, its looks, and what it never does."""
 
+import inspect
 import io
 import itertools
 import os
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 from tinyae.microscope import page
+from tinyae.models import vae
 
 needs_browser = pytest.mark.skipif(chromium.path() is None, reason="needs Chromium, which is not installed here")
 
@@ -217,7 +219,8 @@ def test_lines_are_a_listbox_with_one_stop_for_the_tab_key(opened):
     shown.press("ArrowDown")
     assert shown.run("document.activeElement.id") == shown.run(SELECTED)
     assert shown.run("document.querySelector('#where').textContent") != told
-    shown.run("document.querySelector('#L0-60').click()")
+    line = 1 + [line.strip() for line in inspect.getsource(vae).splitlines()].index("z = q.rsample(noise)")
+    shown.run(f"document.querySelector('#L0-{line}').click()")
     assert shown.run(CURRENT) == "6"
 
 

@@ -38,7 +38,7 @@ class ConditionalVAE(VAE):
         self.config |= {"model": "conditional-vae", "classes": int(classes)}
         del self.config["channels"], self.config["image_shape"]
         self.classes = classes
-        sizes = features + classes, self.posterior.outputs * latent, latent + classes, self.likelihood.outputs * features
+        sizes = features + classes, 2 * latent, latent + classes, self.likelihood.outputs * features
         self.encoder, self.decoder = encoder_and_decoder(*sizes, self.config["hidden"], (), None, activation, rng)
 
     def given(self, labels):
@@ -83,7 +83,8 @@ class GivenLabels(VAE):
 
     def encode(self, x):
         """The posterior q(z | x, labels), a Normal (N, J).  x: (N, D)."""
-        return self.posterior(self.encoder(self.beside(self.rows(x))))
+        h = self.encoder(self.beside(self.rows(x)))
+        return self.posterior(h[:, : self.latent], h[:, self.latent :])
 
     def decode(self, z):
         """The parameters of p(x | z, labels).  z: (..., N, J).  Returns (..., N, D)."""

@@ -4,11 +4,11 @@ import itertools
 from typing import NamedTuple
 
 from tinyae.autograd import Tensor, no_grad
-from tinyae.distributions import StandardNormal, kl_divergence
+from tinyae.distributions import Normal, StandardNormal, kl_divergence
 from tinyae.errors import ArgumentError
 from tinyae.models.likelihoods import likelihood_named
 from tinyae.models.objective import ELBO
-from tinyae.models.parts import NormalPosterior, as_widths, check_sizes
+from tinyae.models.parts import as_widths, check_sizes
 from tinyae.models.vae import VAE
 from tinyae.nn import Linear, Module, Sequential, mlp
 from tinyae.nn.layers import activation_named
@@ -145,6 +145,15 @@ class Hierarchy(Module):
             noise = self.split(self.draw_noise(n, noise, rng))
             _, below = self.walk(lambda level, q, p: p.rsample(noise[level]))
             return self.likelihood(self.output(below)).mean.data
+
+
+class NormalPosterior:
+    """q(z | x) = N(mean, exp(log_variance)): the encoder's output is both, side by side."""
+
+    def __call__(self, h):
+        """h: (..., 2 J).  Returns a Normal of (..., J)."""
+        latent = h.shape[-1] // 2
+        return Normal(mean=h[..., :latent], log_variance=h[..., latent:])
 
 
 class DenseHierarchy(Hierarchy):

@@ -1,4 +1,4 @@
-"""What the models share: terms of a loss, the posterior, networks, and the checks of what comes in."""
+"""What the models share: terms of a loss, networks, and the checks of what comes in."""
 
 import math
 from typing import NamedTuple
@@ -22,17 +22,6 @@ class Terms(NamedTuple):
     negative_elbo: Tensor
     reconstruction: Tensor
     kl: Tensor
-
-
-class NormalPosterior:
-    """q(z | x) = N(mean, exp(log_variance)): the encoder's output is both, side by side."""
-
-    outputs = 2  # numbers of the encoder for each latent dimension
-
-    def __call__(self, h):
-        """h: (..., 2 J).  Returns a Normal of (..., J)."""
-        latent = h.shape[-1] // 2
-        return Normal(mean=h[..., :latent], log_variance=h[..., latent:])
 
 
 def code_of(encoded):

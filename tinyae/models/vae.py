@@ -3,12 +3,12 @@
 from tinyae.autograd import no_grad
 from tinyae.backend import check_rng
 from tinyae.backend import rng as make_rng
-from tinyae.distributions import StandardNormal
+from tinyae.distributions import Normal, StandardNormal
 from tinyae.errors import ArgumentError, ShapeError, caller, show
 from tinyae.models.about import About
 from tinyae.models.likelihoods import likelihood_named
 from tinyae.models.objective import ELBO
-from tinyae.models.parts import NormalPosterior, as_rows, as_widths, check_sizes, code_of, dtype_of, encoder_and_decoder
+from tinyae.models.parts import as_rows, as_widths, check_sizes, code_of, dtype_of, encoder_and_decoder
 from tinyae.nn import Module
 
 
@@ -42,8 +42,8 @@ class VAE(Module):
         self.config = {"model": "vae", "features": int(features), "latent": int(latent), "hidden": hidden, "likelihood": likelihood}
         self.config |= {"activation": activation, "variance": variance, "channels": channels, "image_shape": image_shape}
         self.features, self.latent = features, latent
-        self.posterior, self.prior, self.objective = NormalPosterior(), StandardNormal(), ELBO()
-        sizes = features, self.posterior.outputs * latent, latent, self.likelihood.outputs * features
+        self.posterior, self.prior, self.objective = Normal, StandardNormal(), ELBO()
+        sizes = features, 2 * latent, latent, self.likelihood.outputs * features
         self.encoder, self.decoder = encoder_and_decoder(*sizes, hidden, channels, image_shape, activation, rng)
 
     def rows(self, x):
@@ -52,7 +52,8 @@ class VAE(Module):
 
     def encode(self, x):
         """The posterior q(z | x), a Normal with mean and log_variance (N, J).  x: (N, D)."""
-        return self.posterior(self.encoder(self.rows(x)))
+        h = self.encoder(self.rows(x))
+        return self.posterior(h[:, : self.latent], h[:, self.latent :])
 
     def decode(self, z):
         """The parameters of p(x | z): logits (bernoulli) or means (gaussian).  z: (..., J).  Returns (..., D)."""
