@@ -135,7 +135,8 @@ def _learning_curves(model, rows, train, test):
 
 def _points(model, test, rng):
     rows = slice(0, CLOUD)
-    x, new = test.take(rows, rng), CLOUD if is_flat(model) else 0
+    x, model = test.take(rows, rng), given(model, test, rows)
+    new = len(x) if is_flat(model) else 0  # as many as there are labels, for a model that takes them
     pairs = min(PAIRS, len(x))
     made = "decoded codes" if model.likelihood is None else "means of p(x | z) at the posterior means z"
     caption = (
