@@ -46,7 +46,7 @@ def add_train(commands):
     add.add_argument("--batch", type=whole(1), metavar="N", help="examples a step *")
     add.add_argument("--lr", type=positive, metavar="X", help="learning rate of Adam *")
     add.add_argument("--warm-up", type=positive, metavar="E", help="epochs in which the weight of the KL rises from 0 to that of the model")
-    add.add_argument("--free-bits", type=positive, metavar="NATS", help="that each latent dimension has for nothing")
+    add.add_argument("--free-bits", type=positive, metavar="NATS", help="that each latent dimension, of a hierarchy each level, has for nothing")
     add.add_argument("--clip", type=positive, metavar="X", help="the largest norm of the gradient")
     add.add_argument("--skip", type=positive, metavar="X", help="no step where the norm of the gradient is larger")
     add.add_argument("--average", type=share, metavar="D", help="keep a moving average of the weights with this decay, 0.99 say")
