@@ -160,6 +160,20 @@ def labels(each=5):
     return table([f"start of the network, then {10 * each} labels", "test accuracy, %", "gain over scratch, points"], rows)
 
 
+METRIC, UNIT, LOWER = "squared error against the clean image, input with noise 0.3", "per pixel of digits", True
+BASELINE = "linear autoencoder with a code of 12, the best plain one at this noise in benchmarks/denoising.md"
+
+
+def against_plain(name, seed, same_size):
+    """For benchmarks/family: the errors of a model and of plain autoencoders, with noise of 0.3 and without.  same_size: options of one of them."""
+    import family
+
+    others = {"baseline": "--latent 12 --hidden --epochs 150 --lr 0.003", "same_size": same_size}
+    models = {"model": family.trained(name, seed)[0]}
+    models |= {key: family.trained("autoencoder", seed, *options.split())[0] for key, options in others.items()}
+    return error_at(models, 0.3, seed) | {f"{key}_no_noise": value for key, value in error_at(models, 0.0, seed).items()}
+
+
 def main():
     """Measure, print, and write."""
     jobs = {"noisy": noisy, "score": score, "labels": labels}

@@ -127,21 +127,21 @@ class Unused(ELBO):
         return kl / self.beta
 
 
-def duplicated_is_the_same(model):
+def assert_duplicated_is_the_same(model):
     twice = values(model, np.tile(X, (2, 1)), np.tile(NOISE, (2, 1)))
     assert twice == pytest.approx(values(model), rel=1e-10)
 
 
 @pytest.mark.parametrize("name", ["beta-vae", "capacity-vae"])
 def test_duplicating_the_batch_changes_nothing(name):
-    duplicated_is_the_same(made(name))
+    assert_duplicated_is_the_same(made(name))
 
 
 def test_planted_a_kl_summed_over_the_batch_is_found_by_duplication():
     model = made("beta-vae")
     model.objective = OverTheBatch(beta=4)
     with pytest.raises(AssertionError):
-        duplicated_is_the_same(model)
+        assert_duplicated_is_the_same(model)
 
 
 def each_changes_the_loss(name, others, change=lambda model: None):

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from small_models import assert_built_again, load_with_pixels_twice
 
 import tinyae as ta
 from tinyae.backend import to_device
@@ -126,10 +127,7 @@ def test_duplicating_the_batch_with_its_noise_changes_neither_loss_nor_gradients
 def test_tiling_the_pixels_doubles_the_reconstruction():
     """Each of twice as many pixels has half the weight: the sum of squared derivatives is halved."""
     model, wide = contractive(), ContractiveAutoencoder(12, 3, rng=ta.rng(0)).astype("float64")
-    state = model.state_dict()
-    state["encoder.0.weight"] = np.tile(state["encoder.0.weight"], 2) / 2
-    state["decoder.0.weight"], state["decoder.0.bias"] = np.tile(state["decoder.0.weight"], (2, 1)), np.tile(state["decoder.0.bias"], 2)
-    wide.load_state_dict(state)
+    load_with_pixels_twice(wide, model)
     one, two = model.loss(X), wide.loss(np.tile(X, 2))
     assert math.isclose(two.reconstruction.item(), 2 * one.reconstruction.item(), rel_tol=1e-12)
     assert math.isclose(two.penalty.item(), one.penalty.item() / 2, rel_tol=1e-12)
@@ -168,11 +166,7 @@ def test_each_setting_changes_the_loss():
 
 
 def test_a_model_is_built_from_its_configuration():
-    model = contractive(hidden=(4,), weight=0.3, probes=2)
-    again = ta.models.build(model.config, ta.rng(0)).astype("float64")
-    assert again.config == model.config
-    again.load_state_dict(model.state_dict())
-    assert again.loss(X, rng=ta.rng(0)).loss.item() == model.loss(X, rng=ta.rng(0)).loss.item()
+    assert_built_again(contractive(hidden=(4,), weight=0.3, probes=2), X)
 
 
 @pytest.mark.parametrize(

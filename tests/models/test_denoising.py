@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_models import assert_built_again
 
 import tinyae as ta
 from tinyae.backend import to_device, to_numpy
@@ -125,11 +126,7 @@ def test_each_setting_changes_the_loss():
 
 
 def test_a_model_is_built_from_its_configuration():
-    model = denoiser(noise="masking", amount=0.4)
-    again = ta.models.build(model.config, ta.rng(0)).astype("float64")
-    assert again.config == model.config
-    again.load_state_dict(model.state_dict())
-    assert again.loss(X, rng=ta.rng(0)).loss.item() == model.loss(X, rng=ta.rng(0)).loss.item()
+    assert_built_again(denoiser(noise="masking", amount=0.4), X)
 
 
 @pytest.mark.parametrize(

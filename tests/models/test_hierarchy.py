@@ -4,8 +4,10 @@ import math
 
 import numpy as np
 import pytest
+import small_models
 from hypothesis import given
 from hypothesis import strategies as st
+from small_models import noise_for
 
 import tinyae as ta
 from tinyae.distributions import Normal, kl_divergence
@@ -21,18 +23,11 @@ def hierarchy(name, seed=0, **settings):
     """A small model in float64, its weights far from their initial values."""
     levels = settings.pop("levels", LEVELS[name])
     given = {"model": name, "features": 6, "levels": levels, "hidden": (5, 4, 3)[: len(levels)], "activation": "tanh"}
-    model = ta.models.build(given | settings, ta.rng(seed)).astype("float64")
-    for i, p in enumerate(model.parameters()):
-        p.assign(p.data * 1.5 + ta.rng(seed + 100 + i).normal(p.shape, np.float64) * 0.3)
-    return model
+    return small_models.moved(ta.models.build(given | settings, ta.rng(seed)).astype("float64"), 1.5, 0.3, seed)
 
 
 def binary(n, features=6, seed=5):
-    return ta.rng(seed).bernoulli(np.full((n, features), 0.4))
-
-
-def noise_for(model, *shape, seed=2):
-    return ta.rng(seed).normal((*shape, model.latent), np.float64)
+    return small_models.binary(n, features, seed)
 
 
 @pytest.fixture(params=NAMES)

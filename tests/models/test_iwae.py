@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_models import load_with_pixels_twice
 
 import tinyae as ta
 from tinyae.autograd import grad
@@ -257,10 +258,8 @@ def test_the_batch_twice_with_its_noise_changes_nothing(gradient_of):
 
 def test_the_pixels_twice_double_the_reconstruction_and_leave_the_kl():
     model, x, noise = iwae(), images(), noise_of(K, N)
-    wide, state = ta.models.IWAE(24, 3, (9,), activation="tanh", samples=K, rng=ta.rng(0)).astype("float64"), model.state_dict()
-    state["encoder.0.weight"] = np.tile(state["encoder.0.weight"], 2) / 2
-    state["decoder.2.weight"], state["decoder.2.bias"] = np.tile(state["decoder.2.weight"], (2, 1)), np.tile(state["decoder.2.bias"], 2)
-    wide.load_state_dict(state)
+    wide = ta.models.IWAE(24, 3, (9,), activation="tanh", samples=K, rng=ta.rng(0)).astype("float64")
+    load_with_pixels_twice(wide, model)
     one, two = model.loss(x, noise=noise), wide.loss(np.tile(x, 2), noise=noise)
     assert math.isclose(two.reconstruction.item(), 2 * one.reconstruction.item(), rel_tol=1e-12)
     assert math.isclose(two.kl.item(), one.kl.item(), rel_tol=1e-12)

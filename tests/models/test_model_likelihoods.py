@@ -114,10 +114,10 @@ def test_features_twice_double_the_log_probability(name):
 
 @pytest.mark.parametrize("name", [name for name in LIKELIHOODS if name != "gaussian-calibrated"])
 def test_duplicating_the_batch_with_its_noise_changes_nothing(name):
-    duplicated_changes_nothing(vae(name))
+    assert_duplicated_changes_nothing(vae(name))
 
 
-def duplicated_changes_nothing(model):
+def assert_duplicated_changes_nothing(model):
     x, noise = ta.rng(1).uniform((4, 6), dtype=np.float64), ta.rng(2).normal((4, 2), np.float64)
     one, two = (model.loss(np.tile(x, (k, 1)), noise=np.tile(noise, (k, 1))) for k in (1, 2))
     np.testing.assert_allclose([t.item() for t in two], [t.item() for t in one], rtol=1e-12)
@@ -182,7 +182,7 @@ def test_the_calibrated_gradient_is_that_of_the_variance_held_fixed():
 
 
 def test_the_calibrated_loss_of_two_batches_is_at_least_the_mean_and_of_a_batch_and_its_copy_the_same():
-    duplicated_changes_nothing(vae("gaussian-calibrated"))
+    assert_duplicated_changes_nothing(vae("gaussian-calibrated"))
     model = vae("gaussian-calibrated")
     batches = [ta.rng(i).uniform((4, 6), dtype=np.float64) * i for i in (1, 2)]
     noise = ta.rng(2).normal((8, 2), np.float64)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from small_models import load_with_pixels_twice
 
 import tinyae as ta
 from tinyae.backend import to_device, to_numpy
@@ -130,10 +131,7 @@ def test_the_mean_over_several_draws_is_the_mean_of_the_losses():
 def test_tiling_the_pixels_doubles_the_reconstruction_and_leaves_the_kl():
     model, x, noise = vae(), binary(6), ta.rng(2).normal((6, 3), np.float64)
     wide = ta.models.VAE(24, 3, (9,), rng=ta.rng(0)).astype("float64")
-    state = model.state_dict()
-    state["encoder.0.weight"] = np.tile(state["encoder.0.weight"], 2) / 2
-    state["decoder.2.weight"], state["decoder.2.bias"] = np.tile(state["decoder.2.weight"], (2, 1)), np.tile(state["decoder.2.bias"], 2)
-    wide.load_state_dict(state)
+    load_with_pixels_twice(wide, model)
     one, two = model.loss(x, noise=noise), wide.loss(np.tile(x, 2), noise=noise)
     assert math.isclose(two.reconstruction.item(), 2 * one.reconstruction.item(), rel_tol=1e-12)
     assert math.isclose(two.kl.item(), one.kl.item(), rel_tol=1e-12)

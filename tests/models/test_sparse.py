@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from small_models import load_with_pixels_twice
 
 import tinyae as ta
 from tinyae.backend import to_device, to_numpy
@@ -127,10 +128,7 @@ def test_duplicating_the_batch_changes_neither_loss_nor_gradients(model):
 def test_tiling_the_pixels_doubles_the_reconstruction(penalty):
     """And the decoder's columns, whose length is a factor of the L1 penalty, become longer by the root of 2; KL stays."""
     model, wide = sparse(penalty=penalty), SparseAutoencoder(12, 7, (), penalty=penalty, rng=ta.rng(0)).astype("float64")
-    state = model.state_dict()
-    state["encoder.0.weight"] = np.tile(state["encoder.0.weight"], 2) / 2
-    state["decoder.0.weight"], state["decoder.0.bias"] = np.tile(state["decoder.0.weight"], (2, 1)), np.tile(state["decoder.0.bias"], 2)
-    wide.load_state_dict(state)
+    load_with_pixels_twice(wide, model)
     one, two = model.loss(X), wide.loss(np.tile(X, 2))
     assert math.isclose(two.reconstruction.item(), 2 * one.reconstruction.item(), rel_tol=1e-12)
     assert math.isclose(two.penalty.item(), one.penalty.item() * (2**0.5 if penalty == "l1" else 1), rel_tol=1e-10)

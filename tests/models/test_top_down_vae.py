@@ -7,8 +7,10 @@ import math
 
 import numpy as np
 import pytest
+import small_models
 from hypothesis import given
 from hypothesis import strategies as st
+from small_models import noise_for
 
 import tinyae as ta
 from tinyae.backend import to_device
@@ -24,18 +26,11 @@ LAYERS = "1x2:3:2,2x1:4:1,4x1:2:1"  # three sizes of a 4x4 image
 def model_of(layers=LAYERS, size=4, seed=0, **settings):
     """A small model in float64, its weights far from their initial values."""
     given = {"model": "top-down-vae", "features": size * size, "layers": layers, "image_shape": (size, size), "activation": "tanh"}
-    model = ta.models.build(given | settings, ta.rng(seed)).astype("float64")
-    for i, p in enumerate(model.parameters()):
-        p.assign(p.data * 1.2 + ta.rng(seed + 100 + i).normal(p.shape, np.float64) * 0.4)
-    return model
+    return small_models.moved(ta.models.build(given | settings, ta.rng(seed)).astype("float64"), 1.2, 0.4, seed)
 
 
 def binary(n, features=16, seed=5):
-    return ta.rng(seed).bernoulli(np.full((n, features), 0.4))
-
-
-def noise_for(model, *shape, seed=2):
-    return ta.rng(seed).normal((*shape, model.latent), np.float64)
+    return small_models.binary(n, features, seed)
 
 
 def log_normal(z, mean, log_variance):
