@@ -100,7 +100,8 @@ class CalibratedGaussian(Likelihood, Module):
         self.variance = Buffer(1.0)
 
     def __call__(self, decoded):
-        kept = Normal(decoded, broadcast_to(log(self.variance), shape=decoded.shape[-1:]))
+        variance = self.variance.data.astype(decoded.dtype)  # also where a model of float64 was read with an average of float32
+        kept = Normal(decoded, broadcast_to(log(variance), shape=decoded.shape[-1:]))
         return BestNormal(kept, self) if self.training else kept
 
 

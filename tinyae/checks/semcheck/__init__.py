@@ -11,10 +11,12 @@ from tinyae.checks.semcheck.autoencoder import check_autoencoder
 from tinyae.checks.semcheck.bench import Bench
 from tinyae.checks.semcheck.distribution import assert_distribution, semcheck_distribution
 from tinyae.checks.semcheck.evaluation import check_data, check_evaluation, check_generation, check_likelihood, check_outputs
+from tinyae.checks.semcheck.hierarchy import check_hierarchy
 from tinyae.checks.semcheck.identities import check_constant_pixel, check_dead_latent, check_duplication, check_tiling
-from tinyae.checks.semcheck.losses import check_losses, check_noise, check_spread
+from tinyae.checks.semcheck.losses import check_bound, check_losses, check_noise, check_spread
 from tinyae.checks.semcheck.model import subject_of_model
 from tinyae.checks.semcheck.posterior import check_kl, check_sampler
+from tinyae.checks.semcheck.quantised import check_quantised
 from tinyae.checks.semcheck.result import Row, Semantics, SemanticsError, untested
 from tinyae.checks.semcheck.subject import Untestable, plain, subject_of_functions
 from tinyae.errors import ArgumentError
@@ -25,6 +27,7 @@ BATTERY = {
     "data": check_data,
     "noise": check_noise,
     "loss": check_losses,
+    "bound": check_bound,
     "spread": check_spread,
     "batch twice": check_duplication,
     "pixels twice": check_tiling,
@@ -44,7 +47,8 @@ def semcheck(model=None, x=None, *, seed=0, beta=None, **functions):
 
     model: has loss(x, noise=) or loss(x, rng=), encode(x) -> a distribution with mean, log_variance and rsample(noise), decode,
     likelihood.  Its weights are moved for the test, and are afterwards what they were.  x: the data, (N, ...), 50 to 200 examples.
-    An autoencoder, which has no likelihood, is tested for being one: its loss against the squared error of what it reconstructs.
+    An autoencoder, which has no likelihood, is tested for being one: its loss against the squared error of what it reconstructs; a hierarchy
+    level by level, each against the densities of its own prior and posterior; a vector-quantised model against the code nearest to each vector.
 
     Or, for anybody's code, functions of NumPy arrays, as many as there are; what is not given is not tested, and said so:
 
@@ -66,6 +70,9 @@ def semcheck(model=None, x=None, *, seed=0, beta=None, **functions):
         raise ArgumentError("semcheck: a model, or functions, not both.", got=f"a {type(model).__name__} and {', '.join(functions)}")
     if model is not None and getattr(model, "likelihood", None) is None and hasattr(model, "reconstruct"):
         return Semantics(check_autoencoder(model, x), type(model).__name__)
+    for attribute, check in (("walk", check_hierarchy), ("indices", check_quantised)):
+        if hasattr(model, attribute):
+            return Semantics(check(model, x, seed), type(model).__name__)
     subject = subject_of_functions(beta=beta, **functions) if model is None else subject_of_model(model, beta)
     with np.errstate(all="ignore"):  # what is not finite is a row that fails
         bench = Bench(subject, x, seed)

@@ -7,6 +7,7 @@ import numpy as np
 
 from tinyae.checks.semcheck import oracle, scores
 from tinyae.checks.semcheck.bench import SETS
+from tinyae.checks.semcheck.identities import relative
 from tinyae.checks.semcheck.result import judged, untested, warning
 from tinyae.checks.semcheck.subject import Untestable
 
@@ -177,6 +178,25 @@ def spread_row(name, spread, low, high, bench):
     times = f"The loss spreads {spread / nearest:.3g} times as much as independent noise in every row would make it"
     wrong = f"{times}: " + ("one noise shared by rows." if statistic > 0 else "is the noise used as it should be?")
     return judged(name, "z", statistic, scores.limit(), "The loss spreads as independent noise in every row makes it.", wrong)
+
+
+def check_bound(bench):
+    """The loss of an importance-weighted model is -log of the mean of its K weights p(x, z) / q(z | x), mean over the batch."""
+    if bench.subject.bound is not None:
+        x, k = bench.rows(), bench.subject.draws
+        noise = bench.noise(k, len(x))
+        single = sum(oracle.single_samples(bench.subject, x, noise))  # (K, N), each -log of a weight
+        expected = -logsumexp(-single, axis=0).mean() + math.log(k)
+        wrong = f"The loss is {{0:.6g}}, where -log of the mean of {k} weights, mean over the batch, is {{1:.6g}}."
+        yield relative(
+            bench, f"bound of K = {k}", bench.subject.bound(x, noise), expected, "It is -log of the mean of the weights of K draws.", wrong
+        )
+
+
+def logsumexp(values, axis):
+    """log sum exp along an axis."""
+    largest = values.max(axis=axis, keepdims=True)
+    return np.log(np.exp(values - largest).sum(axis=axis)) + largest.squeeze(axis)
 
 
 def check_noise(bench):

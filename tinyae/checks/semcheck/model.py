@@ -3,6 +3,7 @@
 import copy
 import inspect
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -28,9 +29,15 @@ def subject_of_model(model, beta=None):
     objective = getattr(model, "objective", None)
     if getattr(objective, "capacity", None) is not None or getattr(objective, "free_bits", 0):
         raise ArgumentError("semcheck: with capacity or free bits the loss is no weighted sum of the two terms.", remedy="model.objective = ELBO()")
+    if getattr(model.likelihood, "name", None) == "gaussian-calibrated" and model.likelihood.training:
+        raise ArgumentError("semcheck: in training the variance is that of the batch, so an example has no loss of its own.", remedy="model.eval()")
     if beta is None:
         beta = getattr(model, "beta", getattr(objective, "beta", 1.0))
-    return Adapter(model).subject(beta)
+    if getattr(model, "samples", 1) == 1:
+        return Adapter(model).subject(beta)
+    single = copy.copy(model)  # with K = 1 an importance-weighted bound is the negative ELBO
+    single.samples = single.bounds = 1
+    return replace(Adapter(single).subject(beta), draws=model.samples, bound=lambda x, noise: Adapter(model).loss(x, noise)["loss"])
 
 
 class Adapter:
@@ -113,6 +120,8 @@ class Adapter:
             return Bernoulli()
         if getattr(likelihood, "name", None) == "gaussian" and hasattr(likelihood, "log_variance"):
             return Gaussian(math.exp(plain(likelihood.log_variance).item()))
+        if getattr(likelihood, "name", None) == "gaussian-calibrated":
+            return Gaussian(plain(likelihood.variance).item())
         return Given(self.log_prob)
 
     def variant(self, encode, decode, features=None, latent=None):

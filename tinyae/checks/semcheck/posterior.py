@@ -50,7 +50,7 @@ def caught(bench, mean, log_variance, noise):
     given, own = bench.subject.variant(lambda _: (mean, log_variance), decode, features=width, latent=bench.latent)
     x = np.zeros((len(mean), width))
     own(x, 0) if own else given(x, noise)
-    return seen[-1]
+    return seen[-1].reshape(mean.shape) if seen[-1].size == mean.size else seen[-1]  # one draw may have axes of its own, of length 1
 
 
 def of_mean(u):

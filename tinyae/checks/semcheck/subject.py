@@ -27,6 +27,7 @@ class Subject:
     encode(x) -> (mean, log_variance).  decode(z) -> logits or means.  likelihood: the oracle's.  log_prob: the subject's.
     sample(mean, log_variance, noise) -> z.  kl(mean, log_variance) -> a number.  reconstruct(x); generate(noise).
     variant(encode, decode, features, latent) -> (loss, own_loss) with these parts in place of the subject's.
+    bound(x, noise) -> the loss with noise (draws, N, J): the importance-weighted bound of so many draws.
     parameters: Tensors whose `data` may be exchanged for a while.  beta: the weight of the KL in "loss".
     loss_is_wrong: set by the check of the loss.
     """
@@ -43,6 +44,8 @@ class Subject:
     reconstruct: Callable | None = None
     generate: Callable | None = None
     variant: Callable | None = None
+    bound: Callable | None = None
+    draws: int = 1
     parameters: list = field(default_factory=list)
     beta: float = 1.0
     loss_is_wrong: bool = False
