@@ -120,16 +120,38 @@ def shape_of(value):
 
 
 def core_axes(shapes):
-    """The names of the core axes of each input in a signature; empty where there are optional axes but a leading one."""
+    """(the names of the core axes of each input in a signature, their `agreements`); () where there are optional axes but a leading one."""
     if shapes is None:
         return ()
     inputs = [part.strip("()").split(",") for part in shapes.split("->")[0].replace("),(", ")|(").split("|")]
     inputs = [axes[1:] if axes[0].endswith("?") else axes for axes in inputs]
-    return () if any(axis.endswith("?") for axes in inputs for axis in axes) else tuple(map(tuple, inputs))
+    return () if any(axis.endswith("?") for axes in inputs for axis in axes) else (inputs, agreements(inputs))
 
 
-def check_core(core, arrays):
-    """Raise ValueError where arrays differ in an axis that the signature gives one name: core axes do not broadcast."""
+def agreements(core):
+    """The axes that must be of one length, as (input, axis, other input, its axis), axes counted from the end."""
+    places, found = {}, []
+    for i, axes in enumerate(core):
+        for axis, name in enumerate(axes, -len(axes)):
+            if name in places:
+                found.append((*places[name], i, axis))
+            places.setdefault(name, (i, axis))
+    return found
+
+
+def check_core(core, pairs, arrays):
+    """Raise ValueError where arrays differ in an axis that the signature gives one name: core axes do not broadcast.
+
+    pairs: the `agreements` of core, which are looked at first; what is no array, or too small, deserves the longer look.
+    """
+    try:
+        for one, axis, other, its in pairs:
+            if arrays[one].shape[axis] != arrays[other].shape[its]:
+                break
+        else:
+            return
+    except (AttributeError, IndexError):
+        pass
     sizes = {}
     for axes, array in zip(core, arrays, strict=False):
         shape = getattr(array, "shape", None)

@@ -20,6 +20,7 @@ class State(threading.local):
     """What each thread has switched on: (whether gradients are recorded, the observers; see `observed`)."""
 
     switches = True, ()
+    plain = False  # whether kernels are left out
     recording = property(lambda self: self.switches[0])
     observers = property(lambda self: self.switches[1])
 
@@ -82,11 +83,9 @@ class Node:
         saved = self.as_tensors() if create_graph else self.saved
         result, parents = [], self.parents
         for rule, positions, slots in self.plan.rules:
-            arguments = [saved[slot] for slot in slots]
+            arguments = saved if slots is None else [saved[slot] for slot in slots]
             if write and rule.takes_out:
-                parent = parents[positions[0]]
-                if isinstance(parent, Tensor) and parent.grad is None and sum(p is parent for p in parents) == 1:
-                    arguments.append(parent.gradient_buffer)
+                arguments = self.with_buffer(arguments, parents[positions[0]])
             try:
                 gradients = rule.function(gy, *arguments)
             except (TinyaeError, MemoryError):
@@ -94,27 +93,34 @@ class Node:
             except Exception as error:
                 raise guards.rule_failed(self.primitive.name, rule.inputs, error, self.site) from error
             if not rule.joint:
-                gradients = (gradients,)
-            elif not isinstance(gradients, (tuple, list)) or len(gradients) != len(positions):
+                parent = parents[positions[0]]
+                result.append((parent, self.fit(rule, gradients, parent)))
+                continue
+            if not isinstance(gradients, (tuple, list)) or len(gradients) != len(positions):
                 raise guards.miscounted(self.primitive.name, rule.inputs, len(positions), gradients, self.site)
             for position, gradient in zip(positions, gradients, strict=True):
                 if (parent := parents[position]) is not None:
                     result.append((parent, self.fit(rule, gradient, parent)))
         return result
 
+    def with_buffer(self, arguments, parent):
+        """The arguments of a rule that can write its result into a given array, with that array: a leaf's gradient buffer, if it is free."""
+        if isinstance(parent, Tensor) and parent.grad is None and sum(p is parent for p in self.parents) == 1:
+            return [*arguments, parent.gradient_buffer]
+        return arguments
+
     def fit(self, rule, gradient, parent):
         """A rule's gradient in the shape and dtype of its input: what was broadcast is summed."""
         try:
-            fitting = gradient
             if gradient.shape != parent.shape:
-                fitting = unbroadcast(gradient, parent.shape)
+                shape, gradient = gradient.shape, unbroadcast(gradient, parent.shape)
                 for observer in state.observers:
-                    observer.on_sum(parent, gradient.shape)
-            if fitting.dtype != parent.dtype:
+                    observer.on_sum(parent, shape)
+            if gradient.dtype is not parent.dtype and gradient.dtype != parent.dtype:
                 if self.dtype == parent.dtype:
                     raise ValueError
-                fitting = fitting.astype(parent.dtype)
-            return fitting
+                gradient = gradient.astype(parent.dtype)
+            return gradient
         except (ValueError, AttributeError):
             raise guards.misfit(self.primitive.name, rule.inputs, parent, gradient, self.site) from None
 
@@ -161,12 +167,14 @@ def unbroadcast(gradient, shape):
 
 
 def backward_steps(y, gy, *, create_graph=False, retain_graph=False, write=False):
-    """The reverse pass, one operation at a time: yields (node, cotangent, [(parent, gradient), ...]), newest first."""
-    cotangents = {y.node: gy}
-    queue = [(-y.node.number, y.node)]
-    observers = state.observers
+    """The reverse pass, one operation at a time: yields (node, cotangent, [(parent, gradient), ...]), newest first.
+
+    With `write` the gradients of leaves are added to their `.grad`.
+    """
+    cotangents, queue = {y.node: gy}, [(-y.node.number, y.node)]
+    observers, pop, push = state.observers, heapq.heappop, heapq.heappush
     while queue:
-        node = heapq.heappop(queue)[1]
+        node = pop(queue)[1]
         gy = cotangents.pop(node)
         for observer in observers:
             observer.on_rules(node, gy)
@@ -175,13 +183,14 @@ def backward_steps(y, gy, *, create_graph=False, retain_graph=False, write=False
             observer.on_backward(node, gy, gradients)
         yield node, gy, gradients
         for parent, gradient in gradients:
-            if isinstance(parent, Tensor):
-                continue
-            if parent in cotangents:
+            if type(parent) is not Node:
+                if write:
+                    parent.accumulate(gradient)
+            elif parent in cotangents:
                 cotangents[parent] = cotangents[parent] + gradient
             else:
                 cotangents[parent] = gradient
-                heapq.heappush(queue, (-parent.number, parent))
+                push(queue, (-parent.number, parent))
         if not retain_graph:
             node.release()
 
@@ -208,7 +217,5 @@ def backward(y, cotangent=None, retain_graph=False):
     if y.node is None:
         y.accumulate(gy)
         return
-    for _, _, gradients in backward_steps(y, gy, retain_graph=retain_graph, write=True):
-        for parent, gradient in gradients:
-            if isinstance(parent, Tensor):
-                parent.accumulate(gradient)
+    for _ in backward_steps(y, gy, retain_graph=retain_graph, write=True):
+        pass

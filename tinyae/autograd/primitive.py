@@ -31,7 +31,7 @@ class Plan(NamedTuple):
     """For one pattern of inputs that need a gradient: what to keep, and the rules to run with it."""
 
     sources: list  # of Source, one for each array (or shape, or attribute) kept
-    rules: list  # of (rule, positions of its inputs, slots of its arguments in what was kept)
+    rules: list  # of (rule, positions of its inputs, slots of its arguments in what was kept; None: all of it, in order)
 
 
 class Rule(Formulated):
@@ -70,7 +70,7 @@ class Primitive(Formulated):
         self.shapes, self.kinks, self.surrogate, self.analytic, self.view = shapes, kinks, surrogate, analytic, view
         self.core = guards.core_axes(shapes)
         self.domain = {name: (domain or {}).get(name, "real") for name in self.inputs}
-        self.composed, self.rules, self._plans = None, [], {}
+        self.composed, self.fast, self.rules, self._plans = None, None, [], {}
         guards.check_primitive(self, inspect.Parameter.VAR_KEYWORD in kinds.values(), domain or {}, DOMAINS)
 
     def __call__(self, *args, **attributes):
@@ -84,6 +84,8 @@ class Primitive(Formulated):
         for arg in args:
             if isinstance(arg, Tensor):
                 return self.record(args, attributes)
+            if type(arg) in NO_ARRAYS:
+                raise guards.not_an_input(self.name, arg)
         y = self.compute(args, attributes)
         # a Python number stays one: as a NumPy float64 it would widen float32 arrays
         return y.item() if type(y) is np.float64 and not any(hasattr(arg, "dtype") for arg in args) else y
@@ -99,18 +101,18 @@ class Primitive(Formulated):
 
     def record(self, args, attributes):
         """Compute on the Tensors' arrays, and note in the graph how to come back."""
-        arrays, parents, mask, dtype = [], [], 0, None
+        arrays, parents, dtype, mask = [], [], None, 0  # mask: a bit for each input, set where it needs a gradient
         for arg in args:
-            parent = None
+            array, parent = arg, None
             if isinstance(arg, Tensor):
                 array = arg.data
                 dtype = array.dtype if dtype is None or dtype is array.dtype else False
                 if arg.wanted:
                     parent = arg.node or arg
                     mask |= 1 << len(parents)
-                arrays.append(array)
-            else:
-                arrays.append(arg)
+            elif type(arg) in NO_ARRAYS:
+                raise guards.not_an_input(self.name, arg)
+            arrays.append(array)
             parents.append(parent)
         if attributes:
             guards.check_attributes(self.name, attributes)
@@ -120,7 +122,10 @@ class Primitive(Formulated):
         if getattr(y, "dtype", None) is not dtype:
             guards.check_result(self, y, args)
         recording, observers = state.switches
-        result = self.link(args, attributes, parents, mask, y) if mask and recording and y.dtype.kind in "fc" else Tensor.of(y, None)
+        plan = (self._plans.get(mask | 1 << len(args)) or self.plan(len(args), mask)) if mask and recording and y.dtype.kind in "fc" else None
+        result = Tensor.of(y, plan and Node(self, plan, parents, caller(3), y))
+        if plan:
+            self.keep(result, args, attributes)
         if self.view or y is arrays[0] or getattr(y, "base", None) is not None:
             for arg, array in zip(args, arrays, strict=True):
                 if isinstance(arg, Tensor) and (self.view or np.may_share_memory(y, array)):
@@ -130,12 +135,10 @@ class Primitive(Formulated):
             observer.on_forward(self, args, attributes, result)
         return result
 
-    def link(self, args, attributes, parents, mask, y):
-        """The result as a Tensor whose node keeps exactly what the rules named for the inputs in `mask`."""
-        plan = self._plans.get((len(args), mask)) or self.plan(len(args), mask)
-        node = Node(self, plan, parents, caller(4), y)
-        result = Tensor.of(y, node)
-        for source in plan.sources:
+    def keep(self, result, args, attributes):
+        """Give the result's node exactly what the rules of its plan name."""
+        node = result.node
+        for source in node.plan.sources:
             kind, name, position = source
             if kind == "input" or kind == "output":
                 kept = args[position] if kind == "input" else result
@@ -145,20 +148,17 @@ class Primitive(Formulated):
                 else:
                     node.saved.append(kept)
             elif kind == "attribute":
-                node.saved.append(attributes.get(name, self.attributes[name]))
+                node.saved.append(attributes[name] if name in attributes else self.attributes[name])
             else:
                 node.saved.append(tuple(map(_shape, args)) if self.variadic else _shape(args[position]))
-        return result
 
     def compute(self, arrays, attributes):
         """The forward function on arrays; errors name the operation and the user's line."""
-        for array in arrays:
-            if type(array) in NO_ARRAYS:
-                raise guards.not_an_input(self.name, array)
         try:
             if self.core:
-                guards.check_core(self.core, arrays)
-            return self.forward(*arrays, **attributes)
+                guards.check_core(*self.core, arrays)
+            y = NotImplemented if self.fast is None or state.plain else self.fast(*arrays, **attributes)
+            return self.forward(*arrays, **attributes) if y is NotImplemented else y
         except (ValueError, IndexError, TypeError, AttributeError) as error:
             raise guards.explained(self, error, arrays, attributes) from error
 
@@ -177,6 +177,11 @@ class Primitive(Formulated):
     def twin(self, function):
         """Register the composed twin: the same function made of simple operations (a decorator)."""
         self.composed = function
+        return function
+
+    def kernel(self, function):
+        """Register the same function on arrays, only faster; it returns NotImplemented where it is not.  `plain()` leaves it out."""
+        self.fast = function
         return function
 
     def source(self, name, rule):
@@ -202,10 +207,12 @@ class Primitive(Formulated):
                 served |= sum(1 << position for position in positions)
                 plan.sources.extend(source for source in rule.sources if source not in plan.sources)
                 plan.rules.append((rule, positions, [plan.sources.index(source) for source in rule.sources]))
+        all = list(range(len(plan.sources)))
+        plan.rules[:] = [(rule, positions, None if slots == all else slots) for rule, positions, slots in plan.rules]
         for position, name in enumerate(self.inputs):
             if mask & ~served & 1 << position or (self.variadic and not self.rules):
                 raise guards.no_rule(self.name, name)
-        self._plans[count, mask] = plan
+        self._plans[mask | 1 << count] = plan  # the bit above the inputs' tells how many there are
         return plan
 
     def __repr__(self):

@@ -9,7 +9,9 @@ from tinyae.autograd import Tensor
 from tinyae.backend import is_array
 from tinyae.distributions import Normal
 from tinyae.errors import ArgumentError, DataError, DtypeError, ShapeError, caller, show
-from tinyae.nn import conv_decoder, conv_encoder, mlp
+from tinyae.nn import Module, Parameter, conv_decoder, conv_encoder, mlp
+
+LARGEST = float(np.finfo(np.float64).max)
 
 
 class Terms(NamedTuple):
@@ -77,8 +79,24 @@ def encoder_and_decoder(features, encoded, latent, decoded, hidden, channels, im
 
 
 def dtype_of(model):
-    """The dtype of a model's weights."""
-    return next(model.named_parameters())[1].dtype
+    """The dtype of a model's weights: that of the first one."""
+    return first_parameter(vars(model).values()).dtype
+
+
+def first_parameter(values):
+    """The first Parameter among values, in modules, lists and dicts to any depth; None where there is none."""
+    for value in values:
+        if isinstance(value, Parameter):
+            return value
+        if isinstance(value, Module):
+            value = vars(value).values()
+        elif isinstance(value, dict):
+            value = value.values()
+        elif not isinstance(value, (list, tuple)):
+            continue
+        if (found := first_parameter(value)) is not None:
+            return found
+    return None
 
 
 def as_rows(x, features, dtype, low=-math.inf, high=math.inf):
@@ -103,14 +121,15 @@ def as_rows(x, features, dtype, low=-math.inf, high=math.inf):
 
 def check_values(x, low, high):
     """Raise DataError unless every entry of the NumPy array x is finite and within [low, high]."""
-    smallest, largest = x.min(), x.max()
-    if not (np.isfinite(smallest) and np.isfinite(largest)):
+    smallest, largest = float(x.min()), float(x.max())
+    if max(low, -LARGEST) <= smallest and largest <= min(high, LARGEST):
+        return
+    if not (math.isfinite(smallest) and math.isfinite(largest)):
         raise DataError("the images hold NaN or infinite values.", at=show(caller()), remedy="clean the data first")
-    if smallest < low or largest > high:
-        raise DataError(
-            "images outside the support of the likelihood.",
-            expected=f"values in [{low:g}, {high:g}]",
-            got=f"values from {smallest:g} to {largest:g}",
-            at=show(caller()),
-            remedy="scale the images to [0, 1], or use likelihood='gaussian' (--likelihood gaussian)",
-        )
+    raise DataError(
+        "images outside the support of the likelihood.",
+        expected=f"values in [{low:g}, {high:g}]",
+        got=f"values from {smallest:g} to {largest:g}",
+        at=show(caller()),
+        remedy="scale the images to [0, 1], or use likelihood='gaussian' (--likelihood gaussian)",
+    )

@@ -2,8 +2,11 @@
 
 import math
 
+import numpy as np
+
 from tinyae.autograd import primitive
 from tinyae.backend import array_module
+from tinyae.kernels import elementwise
 from tinyae.ops.exponential import exp, log
 from tinyae.ops.selection import clip, minimum, where
 
@@ -17,6 +20,9 @@ def sigmoid(x):
     """The logistic function."""
     xp = array_module(x)
     return xp.exp(xp.minimum(x, 0)) / (1 + xp.exp(-xp.abs(x)))
+
+
+sigmoid.kernel(elementwise.sigmoid)
 
 
 @sigmoid.vjp("x")
@@ -53,6 +59,11 @@ def relu(x):
     """The positive part."""
     xp = array_module(x)
     return xp.maximum(x, 0)
+
+
+@relu.kernel
+def _(x):
+    return elementwise.against(np.maximum, x, 0)
 
 
 @relu.vjp("x", formula="gy * (y > 0)")

@@ -7,6 +7,7 @@ import numpy as np
 from tinyae.autograd import primitive
 from tinyae.backend import array_module
 from tinyae.errors import DtypeError, caller, show
+from tinyae.kernels import bernoulli
 from tinyae.ops.activations import sigmoid, softplus
 from tinyae.ops.exponential import exp, log
 from tinyae.ops.reductions import sum
@@ -25,6 +26,9 @@ def bce_with_logits(logits, x):
     """
     xp = array_module(logits)
     return (xp.maximum(logits, 0) - x * logits + xp.log1p(xp.exp(-xp.abs(logits)))).sum(axis=-1)
+
+
+bce_with_logits.kernel(bernoulli.bce_with_logits)
 
 
 @bce_with_logits.vjp("logits")

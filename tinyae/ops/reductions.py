@@ -4,6 +4,7 @@ import math
 
 from tinyae.autograd import primitive, raw
 from tinyae.backend import array_module
+from tinyae.kernels.elementwise import is_floating
 from tinyae.ops.exponential import sqrt
 from tinyae.ops.joining import concatenate
 from tinyae.ops.selection import where
@@ -12,21 +13,22 @@ from tinyae.ops.shapes import broadcast_to, flip, inverse, reshape
 
 def numbered(axis, ndim):
     """The axes that `axis` names, as a list of increasing numbers from 0."""
-    named = range(ndim) if axis is None or ndim == 0 else axis if isinstance(axis, tuple) else (axis,)
-    return sorted({a % ndim for a in named})
+    if axis is None or ndim == 0:
+        return list(range(ndim))
+    return sorted({a % ndim for a in axis}) if isinstance(axis, tuple) else [axis % ndim]
 
 
 def spread(gy, shape, axis, keepdims):
     """The cotangent of a reduction, repeated along the axes of `shape` that were reduced."""
     axes = numbered(axis, len(shape))
-    if not keepdims:
+    if not keepdims and 0 < len(axes) < len(shape):
         gy = reshape(gy, shape=tuple(1 if i in axes else n for i, n in enumerate(shape)))
     return broadcast_to(gy, shape=shape)
 
 
 def count(shape, axis):
     """How many entries of an array of `shape` are reduced to one.  Raises ValueError where there are none."""
-    entries = math.prod(shape[a] for a in numbered(axis, len(shape)))
+    entries = math.prod(shape if axis is None else [shape[a] for a in numbered(axis, len(shape))])
     if entries == 0:
         raise ValueError(f"there are no entries along axis={axis} of shape {shape}")
     return entries
@@ -50,9 +52,14 @@ def mean(x, *, axis=None, keepdims=False):
     return x.mean(axis=axis, keepdims=keepdims)
 
 
+@mean.kernel
+def _(x, *, axis=None, keepdims=False):  # NumPy's mean of few numbers takes four times as long as its sum
+    return x.sum(axis=axis, keepdims=keepdims) / count(x.shape, axis) if is_floating(x) else NotImplemented
+
+
 @mean.vjp("x")
 def _(gy, x_shape, axis, keepdims):
-    return spread(gy, x_shape, axis, keepdims) / count(x_shape, axis)
+    return spread(gy / count(x_shape, axis), x_shape, axis, keepdims)
 
 
 @primitive(formula="sum((x - mean(x, axis=axis, keepdims=True)) ** 2, axis=axis, keepdims=keepdims) / (count(x_shape, axis) - ddof)")

@@ -5,6 +5,7 @@ Inputs broadcast against each other.
 
 from tinyae.autograd import primitive, raw
 from tinyae.backend import array_module, is_array
+from tinyae.kernels import elementwise
 
 
 def module_of(*inputs):
@@ -97,6 +98,9 @@ def where(condition, a, b):
     """
     xp = array_module(condition)
     return xp.where(condition, a, b)
+
+
+where.kernel(elementwise.masked)
 
 
 @where.vjp("a")

@@ -7,6 +7,7 @@ import numpy as np
 from tinyae.autograd import primitive
 from tinyae.backend import array_module
 from tinyae.errors import ArgumentError, ShapeError, caller, show
+from tinyae.kernels import views
 
 
 @primitive(view=True)
@@ -55,6 +56,9 @@ def broadcast_to(x, *, shape):
     """x repeated to `shape` by the rules of broadcasting."""
     xp = array_module(x)
     return xp.broadcast_to(x, shape)
+
+
+broadcast_to.kernel(views.broadcast_to)
 
 
 @broadcast_to.vjp("x", formula="unbroadcast(gy, x_shape)")

@@ -2,6 +2,7 @@
 
 import math
 
+from tinyae.kernels.adam import adam
 from tinyae.optim.optimizer import Optimizer
 
 
@@ -24,16 +25,19 @@ class Adam(Optimizer):
     def update(self, p, g, t, m, v, *, lr, betas, eps):
         """The published step, without a new array."""
         xp, s, (beta1, beta2) = self.flat.xp, self.scratch[: len(p)], betas
+        scale, rate = math.sqrt((1 - beta2) / (1 - beta2**t)), lr * (1 - beta1) / (1 - beta1**t)
+        if adam(p, g, m, v, beta1, beta2, scale, eps, rate) is not NotImplemented:
+            return
         m *= beta1
         m += g
         v *= beta2
         xp.multiply(g, g, out=s)
         v += s
         xp.sqrt(v, out=s)
-        s *= math.sqrt((1 - beta2) / (1 - beta2**t))
+        s *= scale
         s += eps
         xp.divide(m, s, out=s)
-        s *= lr * (1 - beta1) / (1 - beta1**t)
+        s *= rate
         p -= s
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from tinyae import backend
 from tinyae.checks.fake_device.array import FakeArray, FakeDeviceError, counters, index_on_device, launch, on_device
+from tinyae.checks.fake_device.kernels import ElementwiseKernel
 
 NAMES = {line.split()[0]: line.split()[1:] for line in pathlib.Path(__file__).with_name("cupy_names.txt").read_text().splitlines()}
 FUNCTIONS = frozenset(NAMES)
@@ -124,7 +125,7 @@ class FakeModule:
         self._prefix = prefix
 
     backend_name = "fake"
-    ndarray = FakeArray
+    ndarray, ElementwiseKernel = FakeArray, ElementwiseKernel
     newaxis = None
 
     def __getattr__(self, name):
