@@ -1,5 +1,6 @@
 """The switch, the copies, and the random streams."""
 
+import hashlib
 import json
 import sys
 import threading
@@ -120,3 +121,9 @@ def test_the_names_of_a_stream_are_words_and_whole_numbers():
     assert (ta.rng(0).stream("noise", np.int64(1)).normal((3,)) == ta.rng(0).stream("noise", 1).normal((3,))).all()
     with pytest.raises(TypeError):
         ta.rng(0).stream("noise", 0.5)
+
+
+def test_a_stream_is_numpys_philox_under_the_key_of_its_path():
+    digest = hashlib.blake2b(repr((3, "noise", 5, 2)).encode(), digest_size=16).digest()
+    theirs = np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
+    np.testing.assert_array_equal(ta.rng(3).stream("noise", 5, 2).normal((100,), np.float64), theirs.standard_normal(100))

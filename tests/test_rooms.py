@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).parent.parent / "tinyae"
 ROOMS = "__main__ cli course report microscope figures training evaluation models data distributions optim nn checks ops kernels autograd".split()
-ROOMS += ["guards", "backend", "formula", "errors"]
+ROOMS += ["guards", "backend", "formula", "errors", "lazy"]
 FILES = sorted(path for path in PACKAGE.rglob("*.py") if path.parent.name != "lessons")
 
 

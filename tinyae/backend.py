@@ -5,7 +5,7 @@
 
 import contextlib
 import contextvars
-import hashlib
+import functools
 import numbers
 import operator
 
@@ -127,6 +127,34 @@ def to_numpy(x):
     return array_module(x).asnumpy(x) if is_array(x) else np.asarray(x)
 
 
+def keep_freed_memory():
+    """Let the C library keep memory that is freed for the arrays to come, up to 64 MiB.
+
+    Else it goes back to the system, and every page of the next large array is a fault: a quarter of a convolutional network's
+    step (benchmarks/convolutions.md).  glibc keeps blocks up to the size of the largest that was freed, if that is no more than 32 MiB (mallopt(3),
+    M_MMAP_THRESHOLD).  So one of nearly this size is freed; nothing was written to it, so it never took memory.  Other
+    C libraries do not mind.
+    """
+    np.empty(2**25 - 2**14, np.uint8)
+
+
+keep_freed_memory()
+
+
+@functools.cache
+def _key_class():
+    """A seed sequence that is the key itself: `Philox(key=...)` would first draw a seed from the system, and throw it away."""
+
+    class Key(np.random.bit_generator.ISeedSequence):
+        def __init__(self, digest):
+            self.words = np.frombuffer(digest, "<u8").astype(np.uint64)
+
+        def generate_state(self, n_words, dtype=np.uint32):
+            return self.words
+
+    return Key
+
+
 class Rng:
     """A random stream: the same seed and path give the same numbers, whatever else was drawn elsewhere.
 
@@ -139,8 +167,10 @@ class Rng:
         if isinstance(seed, bool) or not isinstance(seed, numbers.Integral) or seed < 0:
             raise DtypeError("rng: the seed must be a whole number, 0 or more.", got=repr(seed))
         self.seed, self.path = int(seed), tuple(part if isinstance(part, str) else operator.index(part) for part in path)
-        key = hashlib.blake2b(repr((self.seed, *self.path)).encode(), digest_size=16).digest()
-        self._generator = np.random.Generator(np.random.Philox(key=int.from_bytes(key, "little")))
+        import hashlib  # here, as `import tinyae` alone does not need it
+
+        digest = hashlib.blake2b(repr((self.seed, *self.path)).encode(), digest_size=16).digest()
+        self._generator = np.random.Generator(np.random.Philox(_key_class()(digest)))
 
     def __repr__(self):
         return f"rng({', '.join(map(repr, (self.seed, *self.path)))})"

@@ -221,10 +221,11 @@ def miscalled(operation, signature, error):
     return DtypeError(f"{operation}: {error}.", expected=f"{operation}{signature}", at=show(caller()), remedy=remedy)
 
 
-def not_an_input(operation, value):
-    """A list, a string, None where an array belongs."""
-    rule = f"{operation}: a {type(value).__name__} is not an array."
-    return DtypeError(rule, expected="a Tensor, an array or a number", at=show(caller()), remedy="wrap it: ta.Tensor([...])")
+def check_input(operation, value):
+    """Refuse a list, a string, or an array of a kind that means something else by NumPy's operators."""
+    if type(value) in (list, tuple, str, np.matrix) or type(value).__name__ == "MaskedArray":  # numpy.ma may not be loaded yet
+        rule = f"{operation}: a {type(value).__name__} is not an array."
+        raise DtypeError(rule, expected="a Tensor, an array or a number", at=show(caller()), remedy="wrap it: ta.Tensor([...])")
 
 
 def check_attributes(operation, attributes):

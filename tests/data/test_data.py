@@ -55,6 +55,18 @@ def test_each_binarisation_does_what_it_says():
     assert (other["dynamic"] != drawn["dynamic"]).any()
 
 
+@pytest.mark.parametrize("scale", [1, 15, 16, 255])
+def test_the_threshold_is_the_same_for_bytes_and_for_numbers(scale):
+    pixels = np.arange(scale + 1, dtype=np.uint8)[:, None]
+    found = [
+        ta.data.Dataset("all values", "train", values, np.zeros(scale + 1, np.uint8), (1, 1), scale, "threshold").take(slice(None), None)
+        for values in (pixels, pixels.astype(np.int64), pixels.astype(np.float32))
+    ]
+    for x in found:
+        assert (x == (pixels / scale > 0.5)).all()
+        assert x.dtype == np.float32
+
+
 def test_unknown_names_say_what_there_is():
     with pytest.raises(ArgumentError, match="digits, mnist, fashion-mnist"):
         ta.data.load("cifar")

@@ -1,16 +1,24 @@
 """Convolution, transposed convolution and the weight gradient against plain loops, SciPy, each other and exact truths."""
 
 import itertools
+import os
+import subprocess
+import sys
+import tracemalloc
 
 import numpy as np
 import pytest
 import scipy.signal
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tinyae as ta
 from tinyae import ops
 from tinyae.backend import to_device, to_numpy
 from tinyae.checks import gradcheck
 from tinyae.errors import ShapeError
+from tinyae.ops import correlation
+from tinyae.ops.windows import runs
 
 # (size, kernel, stride, padding, dilation) along one axis: odd and even sizes, kernel 1, kernel = size, steps that leave something over
 AXES = [(n, k, s, p, d) for n, k, s, p, d in itertools.product((1, 4, 7), (1, 2, 3, 4), (1, 2, 3), (0, 1, 2), (1, 2)) if n + 2 * p > d * (k - 1)]
@@ -161,6 +169,78 @@ def test_an_empty_batch_gives_an_empty_result():
     z.sum().backward()
     assert x.grad.shape == x.shape
     assert (weight.grad == 0).all()
+
+
+def small_blocks(monkeypatch, columns):
+    """Blocks of at most so many columns, or one step."""
+    monkeypatch.setattr(correlation, "BLOCK", 1)
+    monkeypatch.setattr(correlation, "FEWEST", columns)
+
+
+@pytest.mark.parametrize("case", CASES[::4], ids=str)
+@pytest.mark.parametrize("columns", [1, 8, 20])
+def test_blocks_of_any_size_give_the_same(case, columns, backend, rng, monkeypatch):
+    *arrays, attributes, rest = drawn(case, rng)
+    axes, kernel = len(case), arrays[1].shape[2:]
+
+    def all_three(x, weight, gy):
+        yield CONVOLUTIONS[axes](x, weight, **attributes)
+        yield TRANSPOSED[axes](gy, weight, output_padding=rest, **attributes)
+        yield WEIGHTS[axes](x, gy, kernel_size=kernel, **attributes)
+
+    whole = [to_numpy(y) for y in all_three(*map(to_device, arrays))]  # a block that holds all steps
+    small_blocks(monkeypatch, columns)
+    for found, expected in zip(all_three(*arrays), whole, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-11, atol=1e-13)
+
+
+def test_gradients_through_blocks_and_their_gradients(rng, monkeypatch):
+    small_blocks(monkeypatch, 4)
+    arrays = [rng.normal(size=shape) for shape in ((2, 1, 5, 4), (2, 1, 3, 3), (2,), (2, 1, 3, 3))]
+    for order in (1, 2):
+        assert (
+            gradcheck(lambda x, w, b, v: ops.conv_transpose2d(ops.tanh(ops.conv2d(x, w, b, padding=1)), v, stride=2), arrays, order=order).worst
+            < 1e-5
+        )
+
+
+def test_blocks_keep_the_columns_out_of_memory(rng):
+    x, weight = rng.normal(size=(8, 16, 32, 64)).transpose(3, 0, 1, 2), rng.normal(size=(4, 8, 5, 5))  # all columns: 105 MB
+    tracemalloc.start()
+    gy = ops.conv2d(x, weight, padding=2)
+    ops.conv2d_weight(x, gy, kernel_size=5, padding=2)
+    ops.conv_transpose2d(gy, weight, padding=2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < gy.nbytes + x.nbytes + 2 * correlation.BLOCK
+
+
+@given(steps=st.lists(st.integers(1, 5), min_size=1, max_size=3), most=st.integers(0, 130))
+def test_runs_take_all_steps_in_their_order(steps, most):
+    found = list(runs(steps, most))
+    assert [step for box in found for step in itertools.product(*box)] == list(np.ndindex(*steps))
+    sizes = [np.prod([len(r) for r in box]) for box in found]
+    assert max(sizes) <= max(1, most)
+    assert len(found) == 1 or most < np.prod(steps)
+
+
+FAULTS = """
+import resource, numpy, tinyae.ops
+def fill():
+    return [numpy.full(2**20, 1.0) for _ in range(3)]
+fill()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(5):
+    fill()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif("CS_GNU_LIBC_VERSION" not in getattr(os, "confstr_names", ()), reason="only glibc learns what to keep")
+def test_memory_that_was_freed_is_used_again():
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
+    faults = subprocess.run([sys.executable, "-c", FAULTS], env=environment, capture_output=True, text=True, check=True).stdout
+    assert int(faults) < 50  # pages, for 24 MB five times over: 60 even where a page is 2 MB
 
 
 def test_results_keep_the_examples_side_by_side_in_memory(rng):

@@ -6,3 +6,5 @@ from tinyae.autograd.primitive import Primitive, primitive, registry, user_regis
 from tinyae.autograd.tensor import Tensor, raw
 
 __all__ = ["Primitive", "Tensor", "backward", "backward_steps", "grad", "no_grad", "primitive", "raw", "registry", "user_registry"]
+
+__import__("tinyae.ops")  # the room above gives Tensor its operators; whoever begins here would find none

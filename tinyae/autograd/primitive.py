@@ -15,7 +15,7 @@ from tinyae.autograd.tensor import Tensor
 from tinyae.errors import ArgumentError, caller
 from tinyae.formula import Formulated
 
-NO_ARRAYS = {list, tuple, str, np.matrix, np.ma.MaskedArray}  # what NumPy would take, and mean something else by
+INPUTS = {np.ndarray, float, int, bool, type(None)}  # what an input mostly is; anything else is looked at
 DOMAINS = ("real", "nonzero", "positive", "unit", "boolean")
 
 
@@ -84,8 +84,8 @@ class Primitive(Formulated):
         for arg in args:
             if isinstance(arg, Tensor):
                 return self.record(args, attributes)
-            if type(arg) in NO_ARRAYS:
-                raise guards.not_an_input(self.name, arg)
+            if type(arg) not in INPUTS:
+                guards.check_input(self.name, arg)
         y = self.compute(args, attributes)
         # a Python number stays one: as a NumPy float64 it would widen float32 arrays
         return y.item() if type(y) is np.float64 and not any(hasattr(arg, "dtype") for arg in args) else y
@@ -110,8 +110,8 @@ class Primitive(Formulated):
                 if arg.wanted:
                     parent = arg.node or arg
                     mask |= 1 << len(parents)
-            elif type(arg) in NO_ARRAYS:
-                raise guards.not_an_input(self.name, arg)
+            elif type(arg) not in INPUTS:
+                guards.check_input(self.name, arg)
             arrays.append(array)
             parents.append(parent)
         if attributes:
@@ -207,8 +207,7 @@ class Primitive(Formulated):
                 served |= sum(1 << position for position in positions)
                 plan.sources.extend(source for source in rule.sources if source not in plan.sources)
                 plan.rules.append((rule, positions, [plan.sources.index(source) for source in rule.sources]))
-        all = list(range(len(plan.sources)))
-        plan.rules[:] = [(rule, positions, None if slots == all else slots) for rule, positions, slots in plan.rules]
+        plan.rules[:] = [(*rule, None if slots == list(range(len(plan.sources))) else slots) for *rule, slots in plan.rules]
         for position, name in enumerate(self.inputs):
             if mask & ~served & 1 << position or (self.variadic and not self.rules):
                 raise guards.no_rule(self.name, name)

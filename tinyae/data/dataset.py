@@ -113,7 +113,8 @@ class Dataset:
     def take(self, rows, rng):
         """The images `rows` (a slice or indices) as (B, D) float32 on the host, binarised."""
         if self.binarisation == "threshold":
-            return (self.pixels[rows] > self.scale / 2).astype(np.float32)
+            half = self.scale / 2 if self.pixels.dtype.kind == "f" else int(self.scale // 2)  # beside a float, bytes would be compared as float64
+            return (self.pixels[rows] > half).astype(np.float32)
         if self.binarisation == "static":
             return self._static[rows].astype(np.float32)
         grey = (self.pixels[rows] * np.float32(1 / self.scale)).astype(np.float32, copy=False)

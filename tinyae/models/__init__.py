@@ -3,6 +3,7 @@
 import importlib
 
 from tinyae.errors import ArgumentError
+from tinyae.lazy import lazily
 
 MODELS = {  # name in `tinyae train` -> file and class
     "autoencoder": "autoencoder.Autoencoder",
@@ -26,8 +27,9 @@ MODELS = {  # name in `tinyae train` -> file and class
     "top-down-vae": "top_down_vae.TopDownVAE",
     "iwae": "iwae.IWAE",
 }
-PARTS = {"ELBO": "objective", "LIKELIHOODS": "likelihoods", "Terms": "parts", "About": "about"}
-__all__ = [*PARTS, *(path.partition(".")[2] for path in MODELS.values()), "MODELS", "build", "model_named"]
+PARTS = ["objective.ELBO", "likelihoods.LIKELIHOODS", "parts.Terms", "about.About"]
+__all__, __getattr__, __dir__ = lazily(__name__, PARTS + list(MODELS.values()))
+__all__ += ["MODELS", "build", "model_named"]
 
 
 def model_named(name):
@@ -42,11 +44,3 @@ def build(config, rng):
     """The model that `model.config` describes, with fresh weights.  Raises ArgumentError for an unknown one."""
     settings = dict(config)
     return model_named(settings.pop("model", None))(**settings, rng=rng)
-
-
-def __getattr__(name):
-    """Models and their parts are loaded when they are first asked for."""
-    files = PARTS | {path.partition(".")[2]: path.partition(".")[0] for path in MODELS.values()}
-    if name not in files:
-        raise AttributeError(f"module 'tinyae.models' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"tinyae.models.{files[name]}"), name)

@@ -42,15 +42,15 @@ def rows(x):
 @primitive(shapes="(n?,i),(o,i),(o)->(n?,o)", formula="x @ weight.T + bias")
 def linear(x, weight, bias=None):
     """The affine map of a layer.  x: (..., I), weight: (O, I), bias: (O,) or None.  Returns (..., O)."""
-    y = x @ weight.T
+    y = rows(x) @ weight.T if x.ndim > 2 else x @ weight.T  # one product, where there would be one for each leading index
     if bias is not None:
         y += bias
-    return y
+    return y.reshape((*x.shape[:-1], len(weight))) if x.ndim > 2 else y
 
 
-@linear.vjp("x")
-def _(gy, weight):
-    return gy @ weight
+@linear.vjp("x", formula="gy @ weight")
+def _(gy, weight, x_shape):
+    return (rows(gy) @ weight).reshape(x_shape) if len(x_shape) > 2 else gy @ weight
 
 
 @linear.vjp("weight", formula="rows(gy).T @ rows(x)")

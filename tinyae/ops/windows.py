@@ -5,6 +5,7 @@ of long runs in memory, also for images of one channel.  Results keep that order
 """
 
 import itertools
+import math
 import numbers
 
 from tinyae.autograd import primitive
@@ -76,6 +77,17 @@ class Windows:
         """The index of (C, *size, N) in its padded form."""
         return (slice(None), *(slice(p, p + n) for p, n in zip(self.padding, self.size, strict=True)))
 
+    def overlaps(self, box):
+        """For each offset, those steps in a box (a range along each axis) that see an entry of x there, not padding.
+
+        Yields the index of these steps in the box, for an array (C, *steps, N), and that of what they see in (C, *size, N).
+        """
+        axes = zip(self.kernel, box, self.size, self.stride, self.padding, self.dilation, strict=True)
+        along = [[overlap(part, n, s, d * k - p) for k in range(kernel)] for kernel, part, n, s, p, d in axes]
+        for pairs in itertools.product(*along):
+            steps, entries = zip(*pairs, strict=True)
+            yield (slice(None), *steps), (slice(None), *entries)
+
     def cut(self, x):
         """For each offset, what all steps see of x (C, *size, N) there: a list of (C, *steps, N)."""
         if any(self.padding):
@@ -86,6 +98,24 @@ class Windows:
         """The transpose of `cut`: each part (C, *steps, N) is added where it came from.  Returns (C, *size, N)."""
         shape = (parts[0].shape[0], *self.padded, parts[0].shape[-1])
         return overlap_add(*parts, places=self.places(), shape=shape)[self.inside()]
+
+
+def overlap(steps, size, stride, shift):
+    """Along one axis: those `steps`, a range, whose entry stride * i + shift lies in 0, ..., size - 1, and these entries, as two slices."""
+    first = max(steps.start, -(shift // stride))
+    stop = max(first, min(steps.stop, (size - 1 - shift) // stride + 1))
+    return slice(first - steps.start, stop - steps.start), slice(stride * first + shift, stride * stop + shift, stride)
+
+
+def runs(steps, most):
+    """All steps, in their order, cut into runs of consecutive ones: at most `most` in each, or one.  Yields boxes, a range along each axis."""
+    first, *others = steps
+    inner = math.prod(others)
+    if others and inner > most:
+        yield from ((range(i, i + 1), *box) for i in range(first) for box in runs(others, most))
+    else:
+        many = max(1, most // inner)
+        yield from ((range(i, min(i + many, first)), *map(range, others)) for i in range(0, first, many))
 
 
 def size_before(steps, kernel_size, stride, padding, dilation, left_over):

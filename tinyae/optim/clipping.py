@@ -10,7 +10,8 @@ from tinyae.optim.flat import listed, no_gradient, trained
 def gradients_of(parameters):
     """The gradients as a list of arrays to be changed in place: of an optimiser, long stretches of its flat buffer."""
     if flat := getattr(parameters, "flat", None):
-        return [flat.gradients[start:end] for start, end, _ in flat.runs([has or None for has in flat.collect()])]
+        present = flat.collect()
+        return [flat.gradients] if all(present) else [flat.gradients[start:end] for start, end, _ in flat.runs([has or None for has in present])]
     gradients = [p.grad for p in listed(parameters) if trained(p)]
     if not gradients:
         raise no_gradient()

@@ -44,7 +44,7 @@ class FlatParameters:
         self.ends = np.cumsum([p.size for p in self.parameters]).tolist()
         self.starts = [0, *self.ends[:-1]]
         self.values, self.gradients = (array_module(first).zeros(self.ends[-1], first.dtype) for _ in range(2))
-        self.views = [None] * len(self.parameters)
+        self.views, self.buffers = ([None] * len(self.parameters) for _ in range(2))
         self.adopt()
 
     @property
@@ -65,12 +65,15 @@ class FlatParameters:
         for i, (p, start, end) in enumerate(zip(self.parameters, self.starts, self.ends, strict=True)):
             if p.data is self.views[i]:
                 continue
+            if self.views[i] is not None and p.gradient_buffer is not None and p.gradient_buffer is not self.buffers[i]:
+                rule = "optimiser: a parameter belongs to another optimiser, which was made later."
+                raise GraphError(rule, got=f"a parameter of shape {p.shape}", remedy="use the later one, or give each its own parameters")
             if p.size != end - start or p.dtype != self.values.dtype or array_module(p.data) is not self.xp:
                 raise DtypeError("optimiser: a parameter was moved or converted after the optimiser was made.", remedy="make a new optimiser")
             self.views[i] = self.values[start:end].reshape(p.shape)
             self.views[i][...] = p.data
             p.data = self.views[i]
-            p.gradient_buffer = self.gradients[start:end].reshape(p.shape)
+            p.gradient_buffer = self.buffers[i] = self.gradients[start:end].reshape(p.shape)
 
     def collect(self):
         """See that every gradient lies in the buffer.  Returns for each parameter whether it is to be stepped.

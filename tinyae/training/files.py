@@ -2,7 +2,6 @@
 
 import contextlib
 import hashlib
-import importlib.metadata
 import json
 import os
 import pathlib
@@ -62,11 +61,13 @@ def replace(path, content):
 
 def write_tensors(path, arrays, metadata):
     """Write named NumPy arrays and a dict of JSON values as a safetensors file, atomically, with a checksum of both."""
+    from importlib.metadata import version  # loads the modules of e-mail, a sixth of all that a first training loads
+
     from safetensors.numpy import save as to_bytes
 
     arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}  # the format writes others wrongly
     text = json.dumps(metadata)
-    header = {"format": FORMAT, "tinyae": importlib.metadata.version("tinyae"), "json": text, "checksum": checksum(text, arrays)}
+    header = {"format": FORMAT, "tinyae": version("tinyae"), "json": text, "checksum": checksum(text, arrays)}
     write_atomic(path, to_bytes(arrays, metadata=header))
 
 

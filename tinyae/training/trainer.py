@@ -1,5 +1,6 @@
 """One epoch of training, step by step; what stops it, and what it says then."""
 
+import functools
 import math
 import sys
 
@@ -7,7 +8,6 @@ import numpy as np
 
 from tinyae.backend import rng as make_rng
 from tinyae.backend import to_device
-from tinyae.checks.anomaly import detect_anomaly
 from tinyae.errors import AnomalyError, ArgumentError, DataError
 from tinyae.evaluation.terms import conditioned, evaluate, evaluating, named_loss, size_of, takes_labels
 from tinyae.models.parts import check_values
@@ -69,10 +69,16 @@ class Trainer:
     def measure(self):
         """(terms of each split after the epoch, what the monitor saw), with the averaged weights if there are any."""
         found = {name: evaluate(self.state.model, split, rng=self.streams.stream(name)) for name, split in self.splits.items()}
-        shown = next(iter(self.splits.values()), self.data)
+        x, labels = self.looked_at
         with evaluating(self.state.model):
-            model = conditioned(self.state.model, to_device(shown.labels[:LOOKED_AT]))
-            return found, look(model, to_device(shown.take(slice(0, LOOKED_AT), self.streams.stream("monitor"))))
+            return found, look(conditioned(self.state.model, labels), x)
+
+    @functools.cached_property
+    def looked_at(self):
+        """The examples that the monitor looks at, and their labels: after every epoch the same, binarised alike."""
+        shown = next(iter(self.splits.values()), self.data)
+        x = shown.take(slice(0, LOOKED_AT), self.streams.stream("monitor"))
+        return to_device(x), to_device(shown.labels[:LOOKED_AT])
 
     def warn(self, seen, early):
         """Keep, and print once of a kind, what the monitor has to say; `early` epochs are not judged."""
@@ -84,6 +90,8 @@ class Trainer:
 
     def explain(self, before):
         """The error for an epoch whose numbers are not finite: go back to `before` it, and see which operation makes the first one."""
+        from tinyae.checks.anomaly import detect_anomaly  # the room of the checks is large, and a training that goes well needs none of it
+
         state, epoch = self.state, self.state.epoch
         state.restore(*before)
         remedy = "a smaller learning rate (lr=, --lr), clipping (clip_norm=), or a larger variance of a gaussian likelihood"
