@@ -132,12 +132,25 @@ def gaps_of(rows):
 def table(rows, gaps):
     """Two Markdown tables."""
     ks = list(rows[0][0]["bounds"])
-    head = ["network", "K in training", "seeds", *(f"bound of K = {k}" for k in ks[:-1]), "-log p(x) (standard error)", "published, 3280 epochs"]
+    head = [
+        "network",
+        "K in training",
+        "seeds",
+        *(f"bound of K = {k}" for k in ks[:-1]),
+        "-log p(x) (standard error)",
+        "of each seed",
+        "published, 3280 epochs",
+    ]
     head += ["active units", "effective sample size", "processor minutes"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for row, _ in rows:
         cells = [SHAPES[row["network"]], row["samples"], len(row["seeds"]), *(f"{row['bounds'][k]:.2f}" for k in ks[:-1])]
-        cells += [f"{row['nll']:.2f} ({row['standard_error']:.2f})", row["published"] or "", f"{row['active_units']:.3g}"]
+        cells += [
+            f"{row['nll']:.2f} ({row['standard_error']:.2f})",
+            ", ".join(f"{nll:.2f}" for nll in row["nll_of_seeds"]),
+            row["published"] or "",
+            f"{row['active_units']:.3g}",
+        ]
         cells += [f"{row['effective_sample_size']:.0f} of {DRAWS}", f"{row['cpu_seconds'] / 60:.0f}"]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     lines += ["", "| network | from K to K | -log p(x) falls by (standard error) | published |", "|---|---|---|---|"]

@@ -14,10 +14,16 @@ PACKAGES = "numpy numba torch jax mygrad autograd tinygrad".split()
 THREADS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TINYAE_FAST")
 
 
+def on_gpu():
+    """Whether the frameworks are to use the GPU: `gpu.py` says so to the processes that it starts."""
+    return os.environ.get("BENCHMARK_DEVICE") == "gpu"
+
+
 def environment(peer=None):
-    """The variables of a measured process: this checkout, no GPU, and each library's own choice of kernels and threads."""
-    kept = {name: value for name, value in os.environ.items() if name not in THREADS}
-    return kept | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""} | (PEERS[peer].environment if peer in PEERS else {})
+    """The variables of a measured process: this checkout, no GPU unless `on_gpu()`, and each library's own choice of kernels and threads."""
+    kept = {name: value for name, value in os.environ.items() if name not in THREADS} | {"PYTHONPATH": str(ROOT)}
+    kept |= PEERS[peer].environment if peer in PEERS else {}
+    return kept | ({"JAX_PLATFORMS": "cuda"} if on_gpu() else {"CUDA_VISIBLE_DEVICES": ""})
 
 
 def cores():

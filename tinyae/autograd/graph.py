@@ -138,10 +138,6 @@ class Node:
         tensor.version = version
         return tensor
 
-    def release(self):
-        """Forget what was kept, and the way back."""
-        self.saved, self.parents = None, ()
-
     def __reduce_ex__(self, protocol):
         raise guards.not_copied(self.primitive.name)
 
@@ -191,8 +187,8 @@ def backward_steps(y, gy, *, create_graph=False, retain_graph=False, write=False
             else:
                 cotangents[parent] = gradient
                 push(queue, (-parent.number, parent))
-        if not retain_graph:
-            node.release()
+        if not retain_graph:  # forget what was kept, and the way back
+            node.saved, node.parents = None, ()
 
 
 def starting_cotangent(y, cotangent, name):

@@ -60,9 +60,9 @@ def _(gy, x, out=None):
     return array_module(gy).matmul(rows(gy).T, rows(x), out=out)
 
 
-@linear.vjp("bias")
-def _(gy):
-    return rows(gy).sum(axis=0)
+@linear.vjp("bias", formula="rows(gy).sum(axis=0)")
+def _(gy, out=None):
+    return rows(gy).sum(axis=0) if out is None else rows(gy).sum(axis=0, out=out)
 
 
 @linear.twin

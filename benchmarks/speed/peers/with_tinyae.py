@@ -1,8 +1,10 @@
 """tinyae: the model of the library, with the layers of the specification; the loop by hand, as in the README."""
 
 import tinyae as ta
+from benchmarks.speed.machine import on_gpu
 from benchmarks.speed.networks import BETAS, EPS, LR
 from tinyae import nn
+from tinyae.backend import array_module, to_device
 
 
 def layer_of(kind, *sizes):
@@ -45,11 +47,14 @@ class Peer:
     def __init__(self, network, weights, variant=""):
         self.model, self.noisy, self.rng = model_of(network), network.noise_shape is not None, ta.rng(0)
         self.model.load_state_dict(weights)
+        if on_gpu():
+            ta.use("cupy")
+            self.model.to("cupy")
         self.adam = ta.optim.Adam(self.model.parameters(), lr=LR, betas=BETAS, eps=EPS)
 
     def array(self, x):
-        """As it is."""
-        return x
+        """As it is, or a copy on the GPU."""
+        return to_device(x)
 
     def loss(self, x, noise=None):
         """The loss, a Tensor."""
@@ -67,4 +72,6 @@ class Peer:
         self.adam.step()
 
     def wait(self):
-        """Nothing is ever under way."""
+        """Nothing is ever under way, but on a GPU."""
+        if on_gpu():
+            array_module(self.adam.flat.values).cuda.get_current_stream().synchronize()

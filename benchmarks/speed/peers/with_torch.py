@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from benchmarks.speed.machine import on_gpu
 from benchmarks.speed.networks import BETAS, EPS, LR
 
 LAYERS = {
@@ -38,7 +39,7 @@ class Model(nn.Module):
         h, network = self.encoder(x), self.network
         if network.kind == "autoencoder":
             return (self.decoder(h) - x).square().sum(dim=-1).mean()
-        noise = torch.randn(network.noise_shape) if noise is None else noise
+        noise = torch.randn(network.noise_shape, device=x.device) if noise is None else noise
         mean, log_variance = h.chunk(2, dim=-1)
         z = mean + torch.exp(log_variance / 2) * noise
         logits = self.decoder(z)
@@ -57,13 +58,16 @@ class Peer:
         torch.manual_seed(0)
         self.model = Model(network)
         self.model.load_state_dict({name: torch.from_numpy(w) for name, w in weights.items()})
-        self.loss = torch.compile(self.model) if variant == "compiled" else self.model
+        self.device = "cuda" if on_gpu() else "cpu"
+        self.model.to(self.device)
+        mode = {"mode": "reduce-overhead"} if on_gpu() else {}
+        self.loss = torch.compile(self.model, **mode) if variant == "compiled" else self.model
         fused = {} if variant == "eager" else {"fused": True}
         self.adam = torch.optim.Adam(self.model.parameters(), lr=LR, betas=BETAS, eps=EPS, **fused)
 
     def array(self, x):
-        """A torch.Tensor on the same memory."""
-        return torch.from_numpy(x)
+        """A torch.Tensor on the same memory, or a copy on the GPU."""
+        return torch.from_numpy(x).to(self.device)
 
     def loss_at(self, x, noise):
         """The loss, a number."""
@@ -78,3 +82,5 @@ class Peer:
 
     def wait(self):
         """Nothing is ever under way on a CPU."""
+        if on_gpu():
+            torch.cuda.synchronize()

@@ -1,0 +1,60 @@
+"""What `benchmarks/gpu.py` counts and compares, on the fake device; what it says where no GPU answers."""
+
+import pytest
+
+from benchmarks import gpu
+from tinyae.backend import cupy_module
+from tinyae.checks import fake_device
+from tinyae.errors import BackendError
+
+
+@pytest.fixture
+def no_gpu():
+    try:
+        cupy_module()
+    except BackendError:
+        return
+    pytest.skip("here a GPU answers")
+
+
+def test_a_step_waits_for_nothing_and_adam_is_one_launch():
+    found = gpu.counts("small")
+    assert (found["waits"], found["back"], found["copies to the GPU"]) == (0, 0, 1)  # the noise is drawn on the host
+    assert found["Adam"] == 1
+    assert found["launches"] == found["forward"] + found["backward"] + found["Adam"]
+
+
+@pytest.mark.parametrize("name", ["small", "normed", "pooled"])
+def test_values_on_the_device_are_those_of_the_cpu(name):
+    with fake_device.functions.installed():
+        assert gpu.difference(name, "fake") < gpu.TOLERANCE
+
+
+def test_a_wrong_value_on_the_device_is_seen(monkeypatch):
+    right = gpu.loss_and_gradient
+
+    def wrong(name, backend):
+        loss, gradient = right(name, backend)
+        return loss, gradient * (1.001 if backend == "fake" else 1)
+
+    monkeypatch.setattr(gpu, "loss_and_gradient", wrong)
+    with fake_device.functions.installed():
+        assert gpu.difference("small", "fake") > gpu.TOLERANCE
+
+
+def test_without_a_gpu_it_counts_and_says_in_one_line_that_none_answered(no_gpu, capsys, monkeypatch):
+    monkeypatch.setattr(gpu, "NETWORKS", {"small": gpu.NETWORKS["small"]})
+    gpu.main([])
+    out, err = capsys.readouterr()
+    assert err.startswith("no GPU answered: ")
+    assert err.count("\n") == 1
+    assert "Nothing was timed" in out
+    assert "small VAE" in out
+
+
+def test_the_page_shows_what_was_measured_on_a_gpu():
+    times = {"rounds": {"tinyae": [1.0, 3.0, 2.0], "torch": [4.0]}}
+    measured = {name: {"difference": 2e-6, "times": times} for name in gpu.MEASURED}
+    page = gpu.page({"counts": {"small": gpu.counts("small")}, "GPU": "One GPU"} | measured)
+    assert "On one One GPU" in page
+    assert "| 2 | 4 |  |  | 2.0e-06 |" in page
