@@ -1,6 +1,7 @@
 """Every model of the table trains from the command line, leaves a whole run, and is used by the other commands."""
 
 import json
+import re
 
 import pytest
 
@@ -19,7 +20,7 @@ def test_a_model_trains_to_a_report_and_is_drawn(name, tmp_path, capsys):
     assert all(isinstance(value, float) for value in metrics["test"].values())
     page = (run / "report.html").read_text()
     assert page.count("<figure") >= 3
-    assert "None" not in page
+    assert "None" not in re.sub(r"base64,[^\"')]+", "", page)  # letters that stand for a picture may say anything
     assert (run / "microscope.html").stat().st_size > 10_000
     assert main(["reconstruct", str(run)]) == 0
     drawn = main(["sample", str(run)])

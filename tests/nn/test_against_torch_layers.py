@@ -133,7 +133,7 @@ def test_an_embedding_is_pytorchs(rng, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "ours", [lambda: nn.Conv2d(8, 40, 4, rng=RNG), lambda: nn.ConvTranspose2d(40, 8, 4, rng=RNG), lambda: nn.Linear(128, 50, rng=RNG)]
+    "ours", [lambda: nn.Conv2d(8, 40, 4, rng=RNG), lambda: nn.ConvTranspose2d(40, 64, 4, rng=RNG), lambda: nn.Linear(128, 50, rng=RNG)]
 )
 def test_initial_values_have_pytorchs_bounds(ours):
     ours = ours()

@@ -59,7 +59,8 @@ def convolution(axes, x, weight, bias, stride, padding, dilation):
     """x: (N, C, *size), weight: (O, C, *kernel), bias: (O,) or None.  Returns (N, O, *steps)."""
     spatial(axes, x=x.shape, weight=weight.shape)
     agree("channels", x=x.shape[1], weight=weight.shape[1])
-    windows, w, xp = Windows(x.shape[2:], weight.shape[2:], stride, padding, dilation), flat(weight), array_module(x)
+    xp = array_module(x)
+    windows, w = Windows(x.shape[2:], weight.shape[2:], stride, padding, dilation), flat(weight)
     y, inner = xp.empty((w.shape[0], math.prod(windows.steps) * x.shape[0]), xp.result_type(x, w)), side_by_side(x)
     for box, places in blocks(windows, x, w.shape[1]):
         xp.matmul(w, columns(inner, windows, box), out=y[:, places])
@@ -72,7 +73,8 @@ def transposed_convolution(axes, x, weight, bias, stride, padding, dilation, out
     agree("channels", x=x.shape[1], weight=weight.shape[0])
     (n, _, *steps), (_, channels, *kernel) = x.shape, weight.shape
     windows = Windows(size_before(steps, kernel, stride, padding, dilation, output_padding), kernel, stride, padding, dilation)
-    w, g, xp = flat(weight).T, rows(x), array_module(x)
+    xp = array_module(x)
+    w, g = flat(weight).T, rows(x)
     y = xp.zeros((channels, *windows.size, n), xp.result_type(x, w))
     for box, places in blocks(windows, x, w.shape[0]):
         parts = (w @ g[:, places]).reshape(channels, math.prod(windows.kernel), *map(len, box), n)
