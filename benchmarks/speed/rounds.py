@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 from statistics import median
 
 from benchmarks.speed.machine import ROOT, busy, environment, today
@@ -13,6 +14,7 @@ from benchmarks.speed.peers import MATMULS, OURS, reason_to_leave_out
 from benchmarks.speed.plain import Plain
 from benchmarks.speed.worker import STEPS_CHECKED
 
+PAUSE = 0.25  # seconds before each block: OpenBLAS's threads keep a core busy for a tenth of a second after their last product
 TOLERANCE, TOLERANCE_AFTER = 1e-4, 1e-3  # relative, of the loss, and of the loss after some steps
 
 
@@ -54,6 +56,7 @@ def in_turn(measures, rounds):
     found = {name: [] for name in measures}
     for i in range(rounds):
         for name in measures if i % 2 == 0 else reversed(measures):
+            time.sleep(PAUSE)
             found[name].append(measures[name]())
     return found
 
