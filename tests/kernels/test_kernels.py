@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -215,6 +216,20 @@ def test_without_numba_the_plain_code_runs(monkeypatch):
     monkeypatch.setattr(compiled.importlib, "import_module", missing)
     assert compiled.compiled("adam", np.zeros(compiled.LARGE, np.float32)) is None
     assert adam_kernel.adam(*buffers(compiled.LARGE), *NUMBERS) is NotImplemented
+    compiled.found.cache_clear()
+
+
+def test_where_nothing_can_be_kept_on_disk_the_loop_is_compiled_all_the_same(monkeypatch):
+    class Numba:
+        @staticmethod
+        def njit(function, cache=False, error_model="python"):
+            if cache:
+                raise RuntimeError("cannot cache function: no locator available")
+            return function
+
+    compiled.found.cache_clear()
+    monkeypatch.setitem(sys.modules, "numba", Numba)
+    assert compiled.compiled("adam", np.zeros(compiled.LARGE, np.float32)) is loops.adam
     compiled.found.cache_clear()
 
 

@@ -137,20 +137,20 @@ class Primitive(Formulated):
 
     def keep(self, result, args, attributes):
         """Give the result's node exactly what the rules of its plan name."""
-        node = result.node
-        for source in node.plan.sources:
+        saved, versions = result.node.saved, result.node.versions
+        for source in result.node.plan.sources:
             kind, name, position = source
             if kind == "input" or kind == "output":
                 kept = args[position] if kind == "input" else result
                 if isinstance(kept, Tensor):
-                    node.saved.append(kept.data)
-                    node.versions.append((kept.version, kept.version[0], source))
+                    saved.append(kept.data)
+                    versions.append((kept.version, kept.version[0], source))
                 else:
-                    node.saved.append(kept)
+                    saved.append(kept)
             elif kind == "attribute":
-                node.saved.append(attributes[name] if name in attributes else self.attributes[name])
+                saved.append(attributes[name] if name in attributes else self.attributes[name])
             else:
-                node.saved.append(tuple(map(_shape, args)) if self.variadic else _shape(args[position]))
+                saved.append(tuple(map(_shape, args)) if self.variadic else _shape(args[position]))
 
     def compute(self, arrays, attributes):
         """The forward function on arrays; errors name the operation and the user's line."""

@@ -1,7 +1,7 @@
 """Numba, an optional extra (`pip install tinyae[fast]`): loops compiled at their first use, one thread, kept on disk.
 
-It is imported for large arrays only: importing it takes about as long as a thousand steps on small ones.  The environment variable
-TINYAE_FAST=0 leaves it out.
+It is imported for large arrays only: importing it may take longer than a small training.  The environment variable TINYAE_FAST=0
+leaves it out.
 """
 
 import functools
@@ -29,6 +29,9 @@ def found(name):
         numba = importlib.import_module("numba")
     except ImportError:
         return None
-    loops = importlib.import_module("tinyae.kernels.loops")
-    # error_model: a division by zero is infinite, as in NumPy; the check for it would cost two thirds of the speed
-    return numba.njit(getattr(loops, name), cache=True, error_model="numpy")
+    loop = getattr(importlib.import_module("tinyae.kernels.loops"), name)
+    settings = {"error_model": "numpy"}  # a division by zero is infinite, as in NumPy; a check for it would keep the loop from vector code
+    try:
+        return numba.njit(loop, cache=True, **settings)
+    except RuntimeError:  # no folder can be written: each process compiles it anew
+        return numba.njit(loop, **settings)

@@ -1,8 +1,7 @@
 """Elementwise operations in the form that NumPy does fast.
 
-NumPy's `maximum` of an array and a number has no vector code, its `maximum` of two arrays has (8 times as fast); `where` guesses the
-next truth value, which is wrong half the time in a ReLU's mask, and bits do not guess (20 times as fast).  Measured in
-benchmarks/kernels.md.
+NumPy's `maximum` of an array and a number has no vector code, its `maximum` of two arrays has; `where` guesses the next truth value,
+which is wrong half the time in a ReLU's mask, and bits do not guess.  What that is worth: benchmarks/kernels.md.
 """
 
 import numpy as np

@@ -4,7 +4,7 @@ import numpy as np
 
 
 def broadcast_to(x, *, shape):
-    """One number seen as an array of this shape, read-only: a twelfth of the time of np.broadcast_to.  x: ()."""
+    """One number seen as an array of this shape, read-only.  x: ()."""
     if type(x) is not np.ndarray or x.ndim:
         return NotImplemented
     y = np.ndarray(shape, x.dtype, x, strides=(0,) * len(shape))

@@ -53,7 +53,7 @@ def mean(x, *, axis=None, keepdims=False):
 
 
 @mean.kernel
-def _(x, *, axis=None, keepdims=False):  # NumPy's mean of few numbers takes four times as long as its sum
+def _(x, *, axis=None, keepdims=False):  # NumPy's mean of few numbers takes much longer than its sum
     return x.sum(axis=axis, keepdims=keepdims) / count(x.shape, axis) if is_floating(x) else NotImplemented
 
 
