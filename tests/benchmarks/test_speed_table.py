@@ -4,6 +4,7 @@ import copy
 import importlib.util
 import json
 import pathlib
+import types
 
 import numpy as np
 import pytest
@@ -242,7 +243,9 @@ def test_the_products_are_those_of_the_layers():
 def test_what_is_not_installed_or_cannot_express_a_network_is_left_out_with_a_reason(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert reason_to_leave_out("jax") == "jax is not installed"
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: types.SimpleNamespace(origin=None))
+    assert "is not installed" in reason_to_leave_out("autograd", NETWORKS["small"])  # a folder of that name, as tests/autograd
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: types.SimpleNamespace(origin=name))
     assert reason_to_leave_out("mygrad", NETWORKS["conv"]) == "it has no conv"
     assert reason_to_leave_out("mygrad", NETWORKS["dense"]) is None
     monkeypatch.setattr("shutil.which", lambda name: None)

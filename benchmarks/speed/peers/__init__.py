@@ -50,7 +50,8 @@ OURS = ("tinyae", "tinyae-fast")
 def reason_to_leave_out(name, network=None):
     """Why a framework cannot be measured, on a network or at all, in a few words; None where it can."""
     about = PEERS[name]
-    missing = [module for module in about.needs if importlib.util.find_spec(module) is None]
+    specs = {module: importlib.util.find_spec(module) for module in about.needs}
+    missing = [module for module, spec in specs.items() if spec is None or spec.origin is None]  # a folder of that name is no package
     if missing:
         return f"{missing[0]} is not installed"
     tools = [tool for tool in about.tools if shutil.which(tool) is None]
