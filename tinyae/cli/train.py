@@ -16,6 +16,7 @@ from tinyae.errors import RunError
 from tinyae.models import LIKELIHOODS, MODELS
 from tinyae.nn.layers import ACTIVATIONS
 from tinyae.training import Run, numbered
+from tinyae.training.threads import suited_to
 
 EVALUATED = 40_000  # examples that the final terms average over; a small test split is passed over several times,
 QUICK = 2_560_000  # but more values than this (digits: those examples) only where as many examples were trained on
@@ -112,8 +113,14 @@ def train(arguments, command):
         if arguments.resume:
             print(f"nothing to resume in {run.folder}: a new run begins")
     print(f"{s['model']} on {data.name} ({len(data)} images, {s['binarisation']}), {sum(p.size for p in model.parameters()):,} parameters")
+    with suited_to(model, s["batch"]):
+        return trained(model, data, test, s, run, arguments.resume, start - earlier)
+
+
+def trained(model, data, test, s, run, resume, start):
+    """Train, measure, draw the report.  start: when it all began.  Returns the exit code."""
     try:
-        history = fit(model, data, test, s, run, arguments.resume)
+        history = fit(model, data, test, s, run, resume)
     except BaseException as error:
         run.discard()
         if isinstance(error, KeyboardInterrupt) and run.checkpoint.exists():
@@ -122,7 +129,7 @@ def train(arguments, command):
         raise
     try:
         print("measuring the model, and drawing the report ...", file=sys.stderr, flush=True)
-        metrics = measure(model, data, test, s, history) | {"wall_seconds": round(earlier + time.perf_counter() - start, 2)}
+        metrics = measure(model, data, test, s, history) | {"wall_seconds": round(time.perf_counter() - start, 2)}
         (run.folder / "report.html").unlink(missing_ok=True)  # that of fewer epochs: where it is missing, it is made by --resume
         run.write_metrics(metrics)
         if len(history):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tinyae.training.interrupt import interrupt_at_once
+from tinyae.training.threads import one_thread
 
 MARK = re.compile(r"# ?%%(?:\s+(?P<title>.*))?$")
 MARKDOWN = re.compile(r"\[(?:markdown|md)\]\s*")
@@ -83,7 +84,7 @@ def execute(script, name, watch=None):
     """
     future = [alias.name for part in script.tree.body if isinstance(part, ast.ImportFrom) and part.module == "__future__" for alias in part.names]
     flags = sum({getattr(__future__, name).compiler_flag for name in future})
-    with _module(script.path, name) as namespace, interrupt_at_once():
+    with _module(script.path, name) as namespace, interrupt_at_once(), one_thread():  # a lesson's networks are small
         for number, cell in enumerate(script.cells):
             statements = [statement for statement in script.tree.body if cell.kind == "code" and _start(statement) in cell.lines]
             if statements:

@@ -14,6 +14,7 @@ from tinyae.optim import Adam, WeightAverage
 from tinyae.training.interrupt import graceful_interrupt
 from tinyae.training.progress import Progress, peak_memory
 from tinyae.training.state import State
+from tinyae.training.threads import suited_to
 from tinyae.training.trainer import Trainer, check_data, check_schedules
 
 SECONDS_BETWEEN_CHECKPOINTS = 30
@@ -59,7 +60,8 @@ def fit(
         run.training = {"seed": seed, "batch_size": batch_size, "examples": len(data), "data": data.name}
         if resume:
             run.resume(state)
-    loop(trainer, epochs, patience, run, checkpoint_seconds, progress)
+    with suited_to(model, batch_size):
+        loop(trainer, epochs, patience, run, checkpoint_seconds, progress)
     return state.history
 
 
