@@ -1,6 +1,6 @@
 """Threads of the linear algebra: shared by several, a small matrix product takes no less time, and far more where other programs are at work.
 
-Each thread then waits for one that the system has sent to sleep: with one busy core, a training on digits takes ten times as long and more
+Each thread then waits for one that the system has sent to sleep: with one busy core, a training on digits takes several times as long
 (benchmarks/threads.md).
 """
 
