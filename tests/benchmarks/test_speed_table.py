@@ -172,21 +172,26 @@ def test_the_model_is_the_one_that_a_user_gets(name):
     assert {key: value.shape for key, value in model.state_dict().items()} == {key: w.shape for key, w in weights_of(network).items()}
 
 
+def assert_learn_the_same(name, *peers):
+    """The losses of these frameworks on a network are one, before and after some steps; else a BenchmarkError names the one that differs."""
+    found = {peer: losses_of(peer, name) for peer in peers}
+    rounds.compare(found, found[peers[0]]["loss"])
+
+
 @pytest.mark.parametrize("name", ["small", "dense", "deep", "normed"])
 @pytest.mark.parametrize("peer", TEACHING)
 @pytest.mark.bench
 def test_teaching_engines_learn_the_same(peer, name):
     if reason := reason_to_leave_out(peer):
         pytest.skip(reason)
-    rounds.compare({"tinyae": losses_of("tinyae", name), peer: losses_of(peer, name)}, losses_of("tinyae", name)["loss"])
+    assert_learn_the_same(name, "tinyae", peer)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.bench
 def test_pytorch_learns_the_same(name):
     pytest.importorskip("torch").set_num_threads(1)  # its threads wait for each other where other tests keep the cores busy
-    found = {peer: losses_of(peer, name) for peer in ("tinyae", "torch", "torch-fused")}
-    rounds.compare(found, found["tinyae"]["loss"])
+    assert_learn_the_same(name, "tinyae", "torch", "torch-fused")
 
 
 def test_the_comparison_names_the_framework_that_differs():

@@ -11,8 +11,6 @@ from tinyae.distributions import Normal
 from tinyae.errors import ArgumentError, DataError, DtypeError, ShapeError, caller, show
 from tinyae.nn import Module, Parameter, conv_decoder, conv_encoder, mlp
 
-LARGEST = float(np.finfo(np.float64).max)
-
 
 class Terms(NamedTuple):
     """The named terms of a VAE's loss, Tensors with one entry, in nats per example.
@@ -84,7 +82,10 @@ def dtype_of(model):
 
 
 def first_parameter(values):
-    """The first Parameter among values, in modules, lists and dicts to any depth; None where there is none."""
+    """The first Parameter among values, in modules, lists and dicts to any depth; None where there is none.
+
+    That of `named_parameters`, without the names: every loss asks for it.
+    """
     for value in values:
         if isinstance(value, Parameter):
             return value
@@ -122,14 +123,13 @@ def as_rows(x, features, dtype, low=-math.inf, high=math.inf):
 def check_values(x, low, high):
     """Raise DataError unless every entry of the NumPy array x is finite and within [low, high]."""
     smallest, largest = float(x.min()), float(x.max())
-    if max(low, -LARGEST) <= smallest and largest <= min(high, LARGEST):
-        return
     if not (math.isfinite(smallest) and math.isfinite(largest)):
         raise DataError("the images hold NaN or infinite values.", at=show(caller()), remedy="clean the data first")
-    raise DataError(
-        "images outside the support of the likelihood.",
-        expected=f"values in [{low:g}, {high:g}]",
-        got=f"values from {smallest:g} to {largest:g}",
-        at=show(caller()),
-        remedy="scale the images to [0, 1], or use likelihood='gaussian' (--likelihood gaussian)",
-    )
+    if smallest < low or largest > high:
+        raise DataError(
+            "images outside the support of the likelihood.",
+            expected=f"values in [{low:g}, {high:g}]",
+            got=f"values from {smallest:g} to {largest:g}",
+            at=show(caller()),
+            remedy="scale the images to [0, 1], or use likelihood='gaussian' (--likelihood gaussian)",
+        )

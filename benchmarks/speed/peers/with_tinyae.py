@@ -3,6 +3,7 @@
 import tinyae as ta
 from benchmarks.speed.machine import on_gpu
 from benchmarks.speed.networks import BETAS, EPS, LR
+from benchmarks.speed.peers.by_hand import ByHand
 from tinyae import nn
 from tinyae.backend import array_module, to_device
 
@@ -41,7 +42,7 @@ def model_of(network):
     return model
 
 
-class Peer:
+class Peer(ByHand):
     """One training with tinyae."""
 
     def __init__(self, network, weights, variant=""):
@@ -59,17 +60,6 @@ class Peer:
     def loss(self, x, noise=None):
         """The loss, a Tensor."""
         return self.model.loss(x, **({"noise": noise, "rng": self.rng} if self.noisy else {})).loss
-
-    def loss_at(self, x, noise):
-        """The loss, a number."""
-        return self.loss(x, noise).item()
-
-    def step(self, x, noise=None):
-        """One step of training."""
-        loss = self.loss(x, noise)
-        self.adam.zero_grad()
-        loss.backward()
-        self.adam.step()
 
     def wait(self):
         """Nothing is ever under way, but on a GPU."""

@@ -8,6 +8,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from benchmarks.speed.machine import on_gpu
 from benchmarks.speed.networks import BETAS, EPS, LR
+from benchmarks.speed.peers.by_hand import ByHand
 
 LAYERS = {
     "linear": nn.Linear,
@@ -51,7 +52,7 @@ class Model(nn.Module):
         return (math.log(network.samples) - torch.logsumexp(-cross_entropy - log_ratio, dim=0)).mean()
 
 
-class Peer:
+class Peer(ByHand):
     """One training with PyTorch."""
 
     def __init__(self, network, weights, variant="eager"):
@@ -68,17 +69,6 @@ class Peer:
     def array(self, x):
         """A torch.Tensor on the same memory, or a copy on the GPU."""
         return torch.from_numpy(x).to(self.device)
-
-    def loss_at(self, x, noise):
-        """The loss, a number."""
-        return self.loss(x, noise).item()
-
-    def step(self, x, noise=None):
-        """One step of training."""
-        loss = self.loss(x, noise)
-        self.adam.zero_grad()
-        loss.backward()
-        self.adam.step()
 
     def wait(self):
         """Nothing is ever under way on a CPU."""
