@@ -87,7 +87,7 @@ class Node:
             if write and rule.takes_out:
                 arguments = self.with_buffer(arguments, parents[positions[0]])
             try:
-                gradients = rule.function(gy, *arguments)
+                gradients = (rule.launch if rule.launch and type(gy) is not np.ndarray else rule.function)(gy, *arguments)
             except (TinyaeError, MemoryError):
                 raise
             except Exception as error:

@@ -39,7 +39,7 @@ class Rule(Formulated):
 
     def __init__(self, primitive, inputs, function, formula):
         super().__init__(function, formula)
-        self.primitive, self.function = primitive, function
+        self.primitive, self.function, self.launch = primitive, function, None  # launch: the same on a GPU
         self.inputs = tuple(name.lstrip("*") for name in inputs)
         self.joint = len(inputs) > 1 or primitive.variadic
         self.cotangent, *self.arguments = inspect.signature(function).parameters or [None]

@@ -13,7 +13,7 @@ import numpy as np
 
 from tinyae import backend
 from tinyae.checks.fake_device.array import FakeArray, FakeDeviceError, counters, index_on_device, launch, on_device
-from tinyae.checks.fake_device.kernels import ElementwiseKernel
+from tinyae.checks.fake_device.kernels import ElementwiseKernel, ReductionKernel
 
 NAMES = {line.split()[0]: line.split()[1:] for line in pathlib.Path(__file__).with_name("cupy_names.txt").read_text().splitlines()}
 FUNCTIONS = frozenset(NAMES)
@@ -54,7 +54,7 @@ class Function:
             return FakeArray(self.numpy(*args, **kwargs))
         if self.name in WAITS or (self.name == "where" and len(args) == 1):
             counters.synchronisations += 1
-        operands = [on_device(arg, self.name) for arg in args]
+        operands, given = [on_device(arg, self.name) for arg in args], [*args, kwargs.get("out")]
         kwargs = {key: on_device(value, self.name) for key, value in kwargs.items()}
         if self.name in HOST:
             return self.numpy(*operands, **kwargs)
@@ -62,7 +62,7 @@ class Function:
             return FakeArray(self.numpy(*operands, **kwargs))
         views = [] if self.elementwise or kwargs.get("out") is not None else list(arrays_in(operands))
         result = launch(self.numpy, *operands, may_view=views, **kwargs)
-        return same_array(result, [*args, kwargs.get("out")])
+        return same_array(result, given)
 
     def check(self, args, kwargs):
         """Raise FakeDeviceError for an argument that CuPy does not know, and for data from the host."""
@@ -125,7 +125,7 @@ class FakeModule:
         self._prefix = prefix
 
     backend_name = "fake"
-    ndarray, ElementwiseKernel = FakeArray, ElementwiseKernel
+    ndarray, ElementwiseKernel, ReductionKernel = FakeArray, ElementwiseKernel, ReductionKernel
     newaxis = None
 
     def __getattr__(self, name):
