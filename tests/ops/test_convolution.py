@@ -1,5 +1,6 @@
 """Convolution, transposed convolution and the weight gradient against plain loops, SciPy, each other and exact truths."""
 
+import functools
 import itertools
 import os
 import subprocess
@@ -16,9 +17,10 @@ import tinyae as ta
 from tinyae import ops
 from tinyae.backend import to_device, to_numpy
 from tinyae.checks import gradcheck
+from tinyae.checks.fake_device import fake_gpu
 from tinyae.errors import ShapeError
 from tinyae.ops import correlation
-from tinyae.ops.windows import runs
+from tinyae.ops.windows import Windows, runs
 
 # (size, kernel, stride, padding, dilation) along one axis: odd and even sizes, kernel 1, kernel = size, steps that leave something over
 AXES = [(n, k, s, p, d) for n, k, s, p, d in itertools.product((1, 4, 7), (1, 2, 3, 4), (1, 2, 3), (0, 1, 2), (1, 2)) if n + 2 * p > d * (k - 1)]
@@ -49,17 +51,31 @@ def entries(x, weight, gy, stride, padding, dilation):
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_all_three_are_the_plain_loops(case, rng):
+def test_all_three_are_the_plain_loops(case, backend, rng):
     x, weight, gy, attributes, rest = drawn(case, rng)
     y, gx, gweight = np.zeros_like(gy), np.zeros_like(x), np.zeros_like(weight)
     for i, j, k in entries(x, weight, gy, **attributes):
         y[k] += x[i] * weight[j]
         gx[i] += gy[k] * weight[j]
         gweight[j] += gy[k] * x[i]
-    axes, kernel = len(case), weight.shape[2:]
-    np.testing.assert_allclose(CONVOLUTIONS[axes](x, weight, **attributes), y, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(TRANSPOSED[axes](gy, weight, output_padding=rest, **attributes), gx, rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(WEIGHTS[axes](x, gy, kernel_size=kernel, **attributes), gweight, rtol=1e-12, atol=1e-12)
+    axes, kernel, (x, weight, gy) = len(case), weight.shape[2:], map(to_device, (x, weight, gy))
+    close = functools.partial(np.testing.assert_allclose, rtol=1e-12, atol=1e-12)
+    close(to_numpy(CONVOLUTIONS[axes](x, weight, **attributes)), y)
+    close(to_numpy(TRANSPOSED[axes](gy, weight, output_padding=rest, **attributes)), gx)
+    close(to_numpy(WEIGHTS[axes](x, gy, kernel_size=kernel, **attributes)), gweight)
+
+
+def test_on_a_gpu_the_columns_are_one_copy_of_a_view(rng):
+    with fake_gpu() as counters:
+        x, weight = to_device(rng.normal(size=(4, 3, 9, 9))), to_device(rng.normal(size=(5, 3, 3, 3)))
+        inner = correlation.side_by_side(x)
+        windows, steps = Windows((9, 9), (3, 3), 2, 0, 1), (range(4), range(4))
+        counters.reset()
+        assert correlation.columns(inner, windows, steps).shape == (27, 64)
+        assert counters.launches == 1
+        counters.reset()
+        ops.conv2d(x, weight, stride=2, padding=1)
+        assert counters.launches == 5  # the batch last, the padding, x into it, columns, the product
 
 
 @pytest.mark.parametrize("case", CASES[::5], ids=str)

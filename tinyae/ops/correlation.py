@@ -36,6 +36,9 @@ def blocks(windows, x, height):
 
 def columns(x, windows, box):
     """What the steps of a box see of x (C, *size, N), as columns: (C * K, steps in the box * N)."""
+    if array_module(x) is not np:
+        seen = windows.all_at_once(x)  # a view: one launch makes columns of it
+        return seen.reshape(seen.shape[0] * math.prod(windows.kernel), math.prod(windows.steps) * seen.shape[-1])
     seen = array_module(x).empty((x.shape[0], math.prod(windows.kernel), *map(len, box), x.shape[-1]), x.dtype)
     for k, (steps, entries) in enumerate(windows.overlaps(box)):
         part = seen[:, k]
@@ -79,7 +82,8 @@ def transposed_convolution(axes, x, weight, bias, stride, padding, dilation, out
     for box, places in blocks(windows, x, w.shape[0]):
         parts = (w @ g[:, places]).reshape(channels, math.prod(windows.kernel), *map(len, box), n)
         for k, (seen, entries) in enumerate(windows.overlaps(box)):
-            y[entries] += parts[:, k][seen]
+            there = y[entries]  # a view, so that nothing is assigned back
+            there += parts[:, k][seen]
     return batch_first(add_bias(y, bias))
 
 

@@ -34,7 +34,8 @@ def overlap_add(*parts, places, shape):
     xp = array_module(parts[0])
     y = xp.zeros(shape, parts[0].dtype)
     for part, place in zip(parts, places, strict=True):
-        y[place] += part
+        there = y[place]  # a view, so that nothing is assigned back
+        there += part
     return y
 
 
@@ -88,10 +89,24 @@ class Windows:
             steps, entries = zip(*pairs, strict=True)
             yield (slice(None), *steps), (slice(None), *entries)
 
+    def all_at_once(self, x):
+        """A view (C, *kernel, *steps, N) of what all steps see of an array x (C, *size, N), padded."""
+        xp = array_module(x)
+        x = self.wrapped(x)
+        channel, *along, example = x.strides
+        strides = [s * d for s, d in zip(along, self.dilation, strict=True)] + [s * n for s, n in zip(along, self.stride, strict=True)]
+        shape = x.shape[0], *self.kernel, *self.steps, x.shape[-1]
+        return xp.lib.stride_tricks.as_strided(x, shape, (channel, *strides, example))
+
+    def wrapped(self, x):
+        """x (C, *size, N) in its padding, zeros."""
+        if not any(self.padding):
+            return x
+        return scatter_add(x, index=self.inside(), shape=(x.shape[0], *self.padded, x.shape[-1]))
+
     def cut(self, x):
         """For each offset, what all steps see of x (C, *size, N) there: a list of (C, *steps, N)."""
-        if any(self.padding):
-            x = scatter_add(x, index=self.inside(), shape=(x.shape[0], *self.padded, x.shape[-1]))
+        x = self.wrapped(x)
         return [x[place] for place in self.places()]
 
     def add(self, parts):
