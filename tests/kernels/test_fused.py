@@ -1,7 +1,9 @@
 """Fused kernels: one launch, the plain code's values, on the fake device and as the C++ that a GPU's compiler is given."""
 
 import ctypes
+import importlib.util
 import math
+import pathlib
 import shutil
 import subprocess
 
@@ -208,15 +210,21 @@ def test_a_rule_that_was_replaced_is_not_run_from_an_old_kernel(monkeypatch):
 # The text as C++
 
 
-def compiled(tmp_path):
-    """name -> the function of pointers and a length, for every trace: y[i] for float inputs x0[i], x1[i], ..."""
-    lines = ["#include <cmath>", "using namespace std;", "#define __device__ static inline", "typedef float T;", fused.PREAMBLE, 'extern "C" {']
+def source(head, loop):
+    """C++ with a function for every trace: out[k] for float inputs p0[k], p1[k], ..., k as `loop` says."""
+    lines = [head, "typedef float T;", fused.PREAMBLE]
     for name, (_, (text, terms, used), _, _) in TRACES.items():
         parameters = "".join(f"const float *p{i}, " for i in range(len(used)))
-        lines += [f"void {name}({parameters}float *out, int n) {{ for (int k = 0; k < n; k++) {{"]
+        lines += [f'extern "C" KIND void {name}({parameters}float *out, int n) {{ {loop} {{']
         lines += [f"const T x{place}{column} = p{i}[k];" for i, (place, column) in enumerate(used)]
         lines += [f"const T a = {terms};" if terms else "", f"T y; y = {text}; out[k] = y; }} }}"]
-    (tmp_path / "kernels.cpp").write_text("\n".join([*lines, "}"]))
+    return "\n".join(lines)
+
+
+def compiled(tmp_path):
+    """name -> the function of pointers and a length, for every trace."""
+    head = "#include <cmath>\nusing namespace std;\n#define __device__ static inline\n#define KIND"
+    (tmp_path / "kernels.cpp").write_text(source(head, "for (int k = 0; k < n; k++)"))
     command = [COMPILER, "-std=c++14", "-O1", "-ffp-contract=off", "-shared", "-fPIC", "kernels.cpp", "-o", "kernels.so"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
     library = ctypes.CDLL(str(tmp_path / "kernels.so"))
@@ -237,6 +245,18 @@ def test_a_compiler_reads_the_text_as_numpy_does(tmp_path):
         with np.errstate(all="ignore"), plain():
             expected = np.ravel(function(*values[:positional], **dict(zip(defaults, values[positional:], strict=True))))
         np.testing.assert_allclose(out, expected, rtol=2e-5, atol=1e-6, err_msg=name)
+
+
+def test_cudas_compiler_reads_the_text():
+    wheel = importlib.util.find_spec("nvidia.cuda_nvrtc") if importlib.util.find_spec("nvidia") else None
+    if wheel is None:
+        pytest.skip("needs NVIDIA's compiler, but no GPU: pip install nvidia-cuda-nvrtc-cu12")
+    library = ctypes.CDLL(str(next(pathlib.Path(next(iter(wheel.submodule_search_locations))).glob("lib/libnvrtc.so*"))))
+    text = source("#define KIND __global__", "const int k = blockIdx.x * blockDim.x + threadIdx.x; if (k < n)").encode()
+    for code, right in ((text, True), (text.replace(b"log1p(", b"no_function("), False)):
+        program = ctypes.c_void_p()
+        assert library.nvrtcCreateProgram(ctypes.byref(program), code, b"kernels.cu", 0, None, None) == 0
+        assert (library.nvrtcCompileProgram(program, 0, None) == 0) == right
 
 
 # The fake device's kernels
