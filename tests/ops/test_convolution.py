@@ -65,6 +65,19 @@ def test_all_three_are_the_plain_loops(case, backend, rng):
     close(to_numpy(WEIGHTS[axes](x, gy, kernel_size=kernel, **attributes)), gweight)
 
 
+@pytest.mark.parametrize(("channels", "out"), [(5, 2), (2, 5)])
+def test_with_stride_1_columns_are_made_of_what_has_fewer_channels(channels, out, rng, monkeypatch):
+    heights, columns = [], correlation.columns
+    monkeypatch.setattr(correlation, "columns", lambda x, *rest: heights.append(len(x)) or columns(x, *rest))
+    x, weight, gy = rng.normal(size=(3, channels, 6, 5)), rng.normal(size=(out, channels, 3, 3)), rng.normal(size=(3, out, 6, 5))
+    ops.conv2d(x, weight, padding=1)  # columns of x, or none: parts of as many channels as the result has, added up
+    assert heights == ([] if out < channels else [channels])
+    ops.conv_transpose2d(gy, weight, padding=1)
+    assert heights == [min(channels, out)]
+    ops.conv2d_weight(x, gy, kernel_size=(3, 3), padding=1)
+    assert heights == [min(channels, out)] * 2
+
+
 def test_on_a_gpu_the_columns_are_one_copy_of_a_view(rng):
     with fake_gpu() as counters:
         x, weight = to_device(rng.normal(size=(4, 3, 9, 9))), to_device(rng.normal(size=(5, 3, 3, 3)))

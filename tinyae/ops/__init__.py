@@ -1,7 +1,7 @@
 """Every primitive: forward and hand-derived rules side by side, one file a domain.  `ops.registry` lists them all."""
 
 from tinyae.autograd import primitive, registry, user_registry
-from tinyae.kernels.fused import attach
+from tinyae.kernels import fused as _fused
 from tinyae.ops.activations import elu, gelu, leaky_relu, log_cosh, relu, sigmoid, silu, softplus, tanh
 from tinyae.ops.arithmetic import add, divide, multiply, negative, power, square, subtract
 from tinyae.ops.contraction import contract, einsum
@@ -26,5 +26,5 @@ from tinyae.ops.variational import kl_normal_normal, kl_standard_normal, reparam
 from tinyae.ops.windows import overlap_add
 
 install()
-for _each in registry.values():
-    attach(_each)
+for _primitive in registry.values():
+    _fused.attach(_primitive)

@@ -9,6 +9,9 @@ Its matrix is that of the windows of x side by side, a column for each step and 
 
 All columns together take K times the memory of x.  So they are made in blocks, for some of the steps at a time, and multiplied
 while they are in the processor's cache.  None are kept: each operation makes its own.
+
+With stride 1 a convolution is also a transposed convolution, by the mirrored kernel, and the other way round.  Columns are as high as
+the channels of what they are made of are many, so each of the three takes the form with the lower ones.
 """
 
 import math
@@ -62,8 +65,10 @@ def convolution(axes, x, weight, bias, stride, padding, dilation):
     """x: (N, C, *size), weight: (O, C, *kernel), bias: (O,) or None.  Returns (N, O, *steps)."""
     spatial(axes, x=x.shape, weight=weight.shape)
     agree("channels", x=x.shape[1], weight=weight.shape[1])
-    xp = array_module(x)
-    windows, w = Windows(x.shape[2:], weight.shape[2:], stride, padding, dilation), flat(weight)
+    xp, windows = array_module(x), Windows(x.shape[2:], weight.shape[2:], stride, padding, dilation)
+    if len(weight) < weight.shape[1] and windows.mirrored:
+        return transposed_convolution(axes, x, mirror(weight), bias, 1, windows.mirrored, dilation, 0)
+    w = flat(weight)
     y, inner = xp.empty((w.shape[0], math.prod(windows.steps) * x.shape[0]), xp.result_type(x, w)), side_by_side(x)
     for box, places in blocks(windows, x, w.shape[1]):
         xp.matmul(w, columns(inner, windows, box), out=y[:, places])
@@ -76,6 +81,8 @@ def transposed_convolution(axes, x, weight, bias, stride, padding, dilation, out
     agree("channels", x=x.shape[1], weight=weight.shape[0])
     (n, _, *steps), (_, channels, *kernel) = x.shape, weight.shape
     windows = Windows(size_before(steps, kernel, stride, padding, dilation, output_padding), kernel, stride, padding, dilation)
+    if len(weight) <= channels and windows.mirrored:
+        return convolution(axes, x, mirror(weight), bias, 1, windows.mirrored, dilation)
     xp = array_module(x)
     w, g = flat(weight).T, rows(x)
     y = xp.zeros((channels, *windows.size, n), xp.result_type(x, w))
@@ -93,9 +100,16 @@ def weight_gradient(axes, x, gy, kernel_size, stride, padding, dilation):
     agree("examples", x=x.shape[0], gy=gy.shape[0])
     windows = Windows(x.shape[2:], kernel_size, stride, padding, dilation)
     agree("steps", kernel=windows.steps, gy=gy.shape[2:])
+    if gy.shape[1] < x.shape[1] and windows.mirrored:
+        return mirror(weight_gradient(axes, gy, x, kernel_size, 1, windows.mirrored, dilation))
     inner, g, height = side_by_side(x), rows(gy), x.shape[1] * math.prod(windows.kernel)
     y = sum(columns(inner, windows, box) @ g[:, places].T for box, places in blocks(windows, x, height))
     return y.T.reshape(gy.shape[1], x.shape[1], *windows.kernel)
+
+
+def mirror(weight):
+    """weight (O, C, *kernel) as (C, O, *kernel), each axis of the kernel reversed: a view."""
+    return weight.swapaxes(0, 1)[(slice(None), slice(None), *[slice(None, None, -1)] * (weight.ndim - 2))]
 
 
 def add_bias(y, bias):

@@ -48,7 +48,8 @@ class Windows:
     """The windows of a kernel on an input of `size`.
 
     Along each spatial axis, step i sees the entries stride * i + dilation * k - padding, for the offsets k = 0, ..., kernel - 1;
-    what lies outside is zero.  There are as many steps as fit; `left_over` entries at the end are not seen.
+    what lies outside is zero.  There are as many steps as fit; `left_over` entries at the end are not seen.  mirrored: the padding of
+    the windows of stride 1 by which the entries see the steps that see them; None for other strides, or padding wider than the kernel.
     All numbers are tuples with one for each axis; a single number may be given for all.
     Raises ValueError where a number is outside its range, or not even one step fits.
     """
@@ -64,6 +65,8 @@ class Windows:
         room = [(n - span, s) for n, span, s in zip(self.padded, spans, self.stride, strict=True)]
         self.steps = tuple(n // s + 1 for n, s in room)
         self.left_over = tuple(n % s for n, s in room)
+        around = tuple(span - 1 - p for span, p in zip(spans, self.padding, strict=True))
+        self.mirrored = around if min(around) >= 0 and set(self.stride) == {1} else None
 
     def offsets(self):
         """The offsets in the kernel, (0, 0), (0, 1), ..., in the order of its entries."""

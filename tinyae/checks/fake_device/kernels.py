@@ -29,10 +29,15 @@ class Kernel:
         T = dtypes.pop().type
         return {name: value._host if isinstance(value, FakeArray) else T(value) for name, value in given.items()} | {"T": T}
 
-    def run(self, text, known):
+    def run(self, code, known):
         """Execute statements with these names; what they assign is added."""
         with np.errstate(all="ignore"):
-            exec("\n".join(part.strip() for part in text.split(";")), self.functions, known)
+            exec(code, self.functions, known)
+
+
+def statements(text):
+    """C's statements as Python's."""
+    return compile("\n".join(part.strip() for part in text.split(";")), "kernel", "exec")
 
 
 class ElementwiseKernel(Kernel):
@@ -40,7 +45,7 @@ class ElementwiseKernel(Kernel):
 
     def __init__(self, in_params, out_params, operation, name, preamble=""):
         super().__init__(in_params, out_params, name, preamble)
-        self.operation = operation
+        self.operation = statements(operation)
 
     def __call__(self, *args):
         """Numbers or device arrays, and the outputs, which are changed in place, last; without them there are new ones.  Returns them."""
@@ -67,12 +72,12 @@ class ReductionKernel(Kernel):
         super().__init__(in_params, out_params, name, preamble)
         if (reduce_expr, identity) != ("a + b", "0"):
             raise FakeDeviceError("fake device: ReductionKernel knows sums.", expected="a + b, from 0", got=f"{reduce_expr}, from {identity}")
-        self.map_expr, self.post_map_expr = map_expr, post_map_expr
+        self.map_expr, self.post_map_expr = statements(f"a = {map_expr}"), statements(post_map_expr)
 
     def __call__(self, *args, axis):
         """Numbers or device arrays; the axis that is summed over.  Returns a new array."""
         known = self.values(self.inputs, args)
-        self.run(f"a = {self.map_expr}", known)
+        self.run(self.map_expr, known)
         shape = np.broadcast_shapes(*(np.shape(known[name]) for name in self.inputs))
         known["a"] = np.broadcast_to(known["a"], shape).sum(axis=axis)
         self.run(self.post_map_expr, known)
