@@ -58,7 +58,15 @@ def one_line(error):
     return " ".join(rule) + (f" ({details})" if details else "")
 
 
-_ours = {}  # file name -> whether it belongs to the package
+class Ours(dict):
+    """File name -> whether it belongs to the package, worked out when it is asked for the first time."""
+
+    def __missing__(self, name):
+        self[name] = found = name.startswith(PACKAGE) and not name.startswith(LESSONS)
+        return found
+
+
+_ours = Ours()
 
 
 def caller(depth=1):
@@ -69,11 +77,7 @@ def caller(depth=1):
     frame = sys._getframe(depth)
     while frame is not None:
         code = frame.f_code
-        ours = _ours.get(code.co_filename)
-        if ours is None:
-            name = code.co_filename
-            ours = _ours[name] = name.startswith(PACKAGE) and not name.startswith(LESSONS)
-        if not ours:
+        if not _ours[code.co_filename]:
             return code, frame.f_lasti
         frame = frame.f_back
     return None

@@ -26,7 +26,7 @@ class State(threading.local):
 
 
 state = State()
-_numbers = itertools.count()
+_numbers = itertools.count(0, -1)  # the newest is the smallest, which a heap gives first
 
 
 @contextlib.contextmanager
@@ -150,7 +150,7 @@ def nodes_of(y):
         if node is not None and not isinstance(node, Tensor) and node.number not in found:
             found[node.number] = node
             stack.extend(node.parents)
-    return [found[number] for number in sorted(found)]
+    return [found[number] for number in sorted(found, reverse=True)]
 
 
 def unbroadcast(gradient, shape):
@@ -167,7 +167,7 @@ def backward_steps(y, gy, *, create_graph=False, retain_graph=False, write=False
 
     With `write` the gradients of leaves are added to their `.grad`.
     """
-    cotangents, queue = {y.node: gy}, [(-y.node.number, y.node)]
+    cotangents, queue = {y.node: gy}, [(y.node.number, y.node)]
     observers, pop, push = state.observers, heapq.heappop, heapq.heappush
     while queue:
         node = pop(queue)[1]
@@ -186,7 +186,7 @@ def backward_steps(y, gy, *, create_graph=False, retain_graph=False, write=False
                 cotangents[parent] = cotangents[parent] + gradient
             else:
                 cotangents[parent] = gradient
-                push(queue, (-parent.number, parent))
+                push(queue, (parent.number, parent))
         if not retain_graph:  # forget what was kept, and the way back
             node.saved, node.parents = None, ()
 

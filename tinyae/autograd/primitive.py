@@ -12,6 +12,7 @@ import numpy as np
 from tinyae import guards
 from tinyae.autograd.graph import Node, state
 from tinyae.autograd.tensor import Tensor
+from tinyae.backend import array_module
 from tinyae.errors import ArgumentError, caller
 from tinyae.formula import Formulated
 
@@ -67,6 +68,7 @@ class Primitive(Formulated):
         self.inputs = [name for name in kinds if name not in self.attributes]
         self.required = {name for name, default in self.attributes.items() if default is inspect.Parameter.empty}
         self.variadic = any(kind == inspect.Parameter.VAR_POSITIONAL for kind in kinds.values())
+        self.count = None if self.variadic or self.required else len(self.inputs)  # of the arguments of a call that needs no second look
         self.shapes, self.kinks, self.surrogate, self.analytic, self.view = shapes, kinks, surrogate, analytic, view
         self.core = guards.core_axes(shapes)
         self.domain = {name: (domain or {}).get(name, "real") for name in self.inputs}
@@ -74,12 +76,7 @@ class Primitive(Formulated):
         guards.check_primitive(self, inspect.Parameter.VAR_KEYWORD in kinds.values(), domain or {}, DOMAINS)
 
     def __call__(self, *args, **attributes):
-        if self.variadic:
-            if len(args) == 1 and isinstance(args[0], (list, tuple)):
-                args = args[0]
-        elif len(args) != len(self.inputs) or (self.required and not self.required <= attributes.keys()):
-            args, attributes = self.bind(args, attributes)
-        if attributes and not attributes.keys() <= self.attributes.keys():
+        if attributes or len(args) != self.count:
             args, attributes = self.bind(args, attributes)
         for arg in args:
             if isinstance(arg, Tensor):
@@ -92,6 +89,10 @@ class Primitive(Formulated):
 
     def bind(self, args, attributes):
         """Inputs given by keyword or left out, put in their places.  Raises DtypeError (a TypeError) where the call does not fit."""
+        if self.variadic and len(args) == 1 and isinstance(args[0], (list, tuple)):
+            args = args[0]
+        if (self.variadic or len(args) == len(self.inputs)) and self.required <= attributes.keys() <= self.attributes.keys():
+            return args, attributes
         try:
             bound = self.signature.bind(*args, **attributes)
         except TypeError as error:
@@ -117,7 +118,7 @@ class Primitive(Formulated):
         if attributes:
             guards.check_attributes(self.name, attributes)
         y = self.compute(arrays, attributes)
-        if isinstance(y, np.generic):
+        if type(y) is not np.ndarray and isinstance(y, np.generic):
             y = np.asarray(y)
         if getattr(y, "dtype", None) is not dtype:
             guards.check_result(self, y, args)
@@ -125,20 +126,20 @@ class Primitive(Formulated):
         plan = (self._plans.get(mask | 1 << len(args)) or self.plan(len(args), mask)) if mask and recording and y.dtype.kind in "fc" else None
         result = Tensor.of(y, plan and Node(self, plan, parents, caller(3), y))
         if plan:
-            self.keep(result, args, attributes)
-        if self.view or y is arrays[0] or getattr(y, "base", None) is not None:
+            self.keep(result, result.node, args, attributes)
+        if self.view or y is arrays[0] or y.base is not None:
             for arg, array in zip(args, arrays, strict=True):
-                if isinstance(arg, Tensor) and (self.view or np.may_share_memory(y, array)):
+                if isinstance(arg, Tensor) and (self.view or array_module(y).may_share_memory(y, array)):
                     result.version = arg.version
                     break
         for observer in observers:
             observer.on_forward(self, args, attributes, result)
         return result
 
-    def keep(self, result, args, attributes):
+    def keep(self, result, node, args, attributes):
         """Give the result's node exactly what the rules of its plan name."""
-        saved, versions = result.node.saved, result.node.versions
-        for source in result.node.plan.sources:
+        saved, versions = node.saved, node.versions
+        for source in node.plan.sources:
             kind, name, position = source
             if kind == "input" or kind == "output":
                 kept = args[position] if kind == "input" else result

@@ -61,6 +61,7 @@ class FakeArray:
     strides = property(lambda self: self._host.strides)
     flags = property(lambda self: self._host.flags)
     T = property(lambda self: FakeArray(self._host.T))
+    base = property(lambda self: self._host.base)
     mT = property(lambda self: FakeArray(self._host.mT))
     real = property(lambda self: FakeArray(self._host.real))
     imag = property(lambda self: FakeArray(self._host.imag))
