@@ -64,6 +64,7 @@ def test_the_text_is_the_formula():
     assert (text, terms, used) == ("((x0_column * expm1(x1)) / T(2.0))", None, [(0, "_column"), (1, "")])
     assert can(lambda x: 1 - x**3, ["x"])[0] == "(T(1.0) - pow(x0, T(3.0)))"
     assert can(lambda x: 1 - x**2, ["x"])[0] == "(T(1.0) - (x0 * x0))"
+    assert can(lambda x, n: 1 - x**n, ["x", "n"])[0] == "(T(1.0) - pow(x0, x1))"
 
 
 def run(operation, values, attributes, cotangent):
@@ -171,7 +172,10 @@ def test_what_no_kernel_can_do_is_left_to_the_plain_code():
     def widens_late(x):
         return (x * 2)[..., None] + 1
 
-    several = (adds_all, picks, widens_late)
+    def chooses_truth(x):
+        return ta.ops.where(x > 0, x < 1, x + 1)
+
+    several = (adds_all, picks, widens_late, chooses_truth)
     for function in (*several, decides, spreads, sums_twice, shapes, asks, measures, compares, counts, infinite, grows, lambda x: x, lambda x: -x):
         assert can(function, ["x"]) is None, function.__name__
 

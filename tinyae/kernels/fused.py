@@ -111,6 +111,9 @@ def function(name, kind="number"):
     """A function of entries; NumPy's name, and the one that C++ knows."""
 
     def call(*operands):
+        conditions = 1 if name in ("choose", "negated") else 0
+        if any(getattr(operand, "kind", "number") == "truth" for operand in operands[conditions:]):
+            raise Untraceable
         symbol = next(operand for operand in operands if isinstance(operand, Symbol))
         return symbol.made(f"{name}({', '.join(map(written, operands))})", *operands, kind=kind)
 
@@ -119,7 +122,7 @@ def function(name, kind="number"):
 
 def power(self, exponent):
     """x ** 2 is a product, and no function call."""
-    if exponent == 2 and not isinstance(exponent, Symbol):
+    if not isinstance(exponent, Symbol) and exponent == 2:
         return self.made(f"({self.text} * {self.text})")
     return self.made(f"pow({self.text}, {written(exponent)})", exponent)
 
@@ -212,7 +215,6 @@ def launch(xp, name, text, terms, used):
 
 def attach(primitive):
     """Let a primitive and its rules run fused: those that can, by their arguments' names and the attributes' defaults."""
-
     defaults = {name: value for name, value in primitive.attributes.items() if name not in primitive.required}
 
     def can(function, names, *attributes):
