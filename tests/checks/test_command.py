@@ -2,6 +2,7 @@
 
 import importlib
 import itertools
+import os
 import sys
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 import tinyae as ta
 from tinyae import ops
-from tinyae.checks import command, mutants
+from tinyae.checks import command, mutants, subjects
 from tinyae.cli import main
 
 counter = itertools.count()
@@ -336,3 +337,13 @@ def test_mutants_of_what_does_not_exist_are_one_readable_line(capsys):
     assert main(["check", "--mutants", "exq"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "nothing is called exq" in line
+
+
+def test_a_file_that_was_changed_within_a_second_is_read_again(tmp_path):
+    file = tmp_path / "changed_at_once.py"
+    for number in (1, 2):
+        file.write_text(f"found = {number}\n")
+        os.utime(file, (1e9, 1e9))
+        subjects._loaded.clear()
+        assert subjects.loaded(file).found == number
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]

@@ -178,7 +178,8 @@ def loaded(file):
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent))
     try:
-        spec.loader.exec_module(module)
+        # the file itself: compiled code beside it may be older, if both were written in one second
+        exec(spec.loader.source_to_code(path.read_bytes(), path), vars(module))
     except (Exception, SystemExit) as error:
         del sys.modules[spec.name]
         raise failed(file, error) from error
