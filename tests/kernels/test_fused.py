@@ -175,7 +175,10 @@ def test_what_no_kernel_can_do_is_left_to_the_plain_code():
     def chooses_truth(x):
         return ta.ops.where(x > 0, x < 1, x + 1)
 
-    several = (adds_all, picks, widens_late, chooses_truth)
+    def mixes(x):
+        return ((x > 0) & x) * x
+
+    several = (adds_all, picks, widens_late, chooses_truth, mixes)
     for function in (*several, decides, spreads, sums_twice, shapes, asks, measures, compares, counts, infinite, grows, lambda x: x, lambda x: -x):
         assert can(function, ["x"]) is None, function.__name__
 

@@ -1,6 +1,5 @@
 """Convolution, transposed convolution and the weight gradient against plain loops, SciPy, each other and exact truths."""
 
-import functools
 import itertools
 import os
 import subprocess
@@ -59,10 +58,12 @@ def test_all_three_are_the_plain_loops(case, backend, rng):
         gx[i] += gy[k] * weight[j]
         gweight[j] += gy[k] * x[i]
     axes, kernel, (x, weight, gy) = len(case), weight.shape[2:], map(to_device, (x, weight, gy))
-    close = functools.partial(np.testing.assert_allclose, rtol=1e-12, atol=1e-12)
-    close(to_numpy(CONVOLUTIONS[axes](x, weight, **attributes)), y)
-    close(to_numpy(TRANSPOSED[axes](gy, weight, output_padding=rest, **attributes)), gx)
-    close(to_numpy(WEIGHTS[axes](x, gy, kernel_size=kernel, **attributes)), gweight)
+    for found, expected in (
+        (CONVOLUTIONS[axes](x, weight, **attributes), y),
+        (TRANSPOSED[axes](gy, weight, output_padding=rest, **attributes), gx),
+        (WEIGHTS[axes](x, gy, kernel_size=kernel, **attributes), gweight),
+    ):
+        np.testing.assert_allclose(to_numpy(found), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(("channels", "out"), [(5, 2), (2, 5)])

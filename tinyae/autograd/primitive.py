@@ -88,7 +88,7 @@ class Primitive(Formulated):
         return y.item() if type(y) is np.float64 and not any(hasattr(arg, "dtype") for arg in args) else y
 
     def bind(self, args, attributes):
-        """Inputs given by keyword or left out, put in their places.  Raises DtypeError (a TypeError) where the call does not fit."""
+        """(inputs, attributes): what was given by keyword, in a list or not at all, in its place.  Raises DtypeError where the call does not fit."""
         if self.variadic and len(args) == 1 and isinstance(args[0], (list, tuple)):
             args = args[0]
         if (self.variadic or len(args) == len(self.inputs)) and self.required <= attributes.keys() <= self.attributes.keys():
@@ -126,7 +126,7 @@ class Primitive(Formulated):
         plan = (self._plans.get(mask | 1 << len(args)) or self.plan(len(args), mask)) if mask and recording and y.dtype.kind in "fc" else None
         result = Tensor.of(y, plan and Node(self, plan, parents, caller(3), y))
         if plan:
-            self.keep(result, result.node, args, attributes)
+            self.keep(result, args, attributes)
         if self.view or y is arrays[0] or y.base is not None:
             for arg, array in zip(args, arrays, strict=True):
                 if isinstance(arg, Tensor) and (self.view or array_module(y).may_share_memory(y, array)):
@@ -136,10 +136,10 @@ class Primitive(Formulated):
             observer.on_forward(self, args, attributes, result)
         return result
 
-    def keep(self, result, node, args, attributes):
+    def keep(self, result, args, attributes):
         """Give the result's node exactly what the rules of its plan name."""
-        saved, versions = node.saved, node.versions
-        for source in node.plan.sources:
+        saved, versions = result.node.saved, result.node.versions
+        for source in result.node.plan.sources:
             kind, name, position = source
             if kind == "input" or kind == "output":
                 kept = args[position] if kind == "input" else result

@@ -98,11 +98,11 @@ def operator(sign, kind="number", reflected=False):
     """A Python operator between entries."""
 
     def operate(self, other):
-        if "truth" in (self.kind, getattr(other, "kind", "number")) and sign not in "* & |".split():
+        kinds = {self.kind, getattr(other, "kind", "number")}
+        if (kinds != {"number"} and sign not in "*&|") or (kinds != {"truth"} and sign in "&|"):
             raise Untraceable
-        operands = (written(other), self.text) if reflected else (self.text, written(other))
-        both = sign == "*" and self.kind == getattr(other, "kind", "number") == "truth"
-        return self.made(f"({operands[0]} {sign} {operands[1]})", other, kind="truth" if both else kind)
+        first, second = (written(other), self.text) if reflected else (self.text, written(other))
+        return self.made(f"({first} {sign} {second})", other, kind="truth" if kinds == {"truth"} else kind)
 
     return operate
 

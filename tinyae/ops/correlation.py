@@ -10,8 +10,8 @@ Its matrix is that of the windows of x side by side, a column for each step and 
 All columns together take K times the memory of x.  So they are made in blocks, for some of the steps at a time, and multiplied
 while they are in the processor's cache.  None are kept: each operation makes its own.
 
-With stride 1 a convolution is also a transposed convolution, by the mirrored kernel, and the other way round.  Columns are as high as
-the channels of what they are made of are many, so each of the three takes the form with the lower ones.
+With stride 1 a convolution is also a transposed convolution, by the mirrored kernel, and the other way round.  A column has K entries for
+each channel, so each of the three takes the form that makes columns of fewer channels.
 """
 
 import math
