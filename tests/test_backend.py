@@ -127,3 +127,16 @@ def test_a_stream_is_numpys_philox_under_the_key_of_its_path():
     digest = hashlib.blake2b(repr((3, "noise", 5, 2)).encode(), digest_size=16).digest()
     theirs = np.random.Generator(np.random.Philox(key=int.from_bytes(digest, "little")))
     np.testing.assert_array_equal(ta.rng(3).stream("noise", 5, 2).normal((100,), np.float64), theirs.standard_normal(100))
+
+
+def test_a_one_is_nobody_elses(backend, monkeypatch):
+    monkeypatch.setattr(ta.backend.Ones, "many", 4)
+    for y in (ta.Tensor(2.0), ta.Tensor([[3.0]])):
+        for _ in range(3):
+            one = ta.backend.ones.like(y.data)
+            assert (one.shape, one.dtype, type(one)) == (y.shape, y.dtype, type(y.data))
+            assert ta.backend.to_numpy(one).item() == 1
+            one *= 5
+        y.requires_grad = True
+        y.backward()
+        assert ta.backend.to_numpy(y.grad).item() == 1

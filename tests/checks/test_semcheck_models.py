@@ -113,7 +113,8 @@ def test_samples_from_n_0_i_at_every_level_are_found(monkeypatch):
 
 def test_importance_weights_that_forget_the_conditional_prior_are_found(monkeypatch):
     def planted(self, x, noise):
-        levels, log_weights = self.infer(x, noise)
+        levels, nll = self.infer(x, noise)
+        log_weights = -nll
         for q, _, z in levels:
             log_weights = log_weights + self.prior.log_prob(z) - q.log_prob(z)
         return log_weights

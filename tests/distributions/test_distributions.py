@@ -86,6 +86,23 @@ def drawn(kind, given):
 
 
 @pytest.mark.parametrize(("kind", "given"), CASES)
+def test_the_negative_log_likelihood_is_minus_the_log_probability(kind, given):
+    x, _ = drawn(kind, given)
+    np.testing.assert_array_equal(kind(*given).nll(x), -kind(*given).log_prob(x))
+
+
+@pytest.mark.parametrize("kind", [Normal, Bernoulli])
+def test_whoever_changes_the_log_probability_alone_changes_both(kind):
+    class Half(kind):
+        def log_prob(self, x):
+            return super().log_prob(x) / 2
+
+    x, given = np.ones((2, 3)), [numbers(2, 3)] * len(kind.parameters)
+    np.testing.assert_allclose(Half(*given).nll(x), kind(*given).nll(x) / 2)
+    np.testing.assert_allclose(Half(*given).nll(x), -Half(*given).log_prob(x))
+
+
+@pytest.mark.parametrize(("kind", "given"), CASES)
 def test_a_density_sums_to_one_and_draws_mean_and_entropy_belong_to_it(kind, given):
     table = assert_distribution(kind(*given), draws=100_000)
     assert not table.where("not tested")

@@ -50,6 +50,39 @@ def test_value_and_gradients_are_those_of_the_plain_code(operation, data):
             np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance)
 
 
+@given(data=st.data())
+def test_a_part_of_an_axis_goes_back_in_one_launch_on_a_gpu(data):
+    parts, width = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 3))
+    axis, part = data.draw(st.integers(0, 2)), data.draw(st.integers(0, parts - 1))
+    shape = tuple(parts * width if i == axis else n for i, n in enumerate(data.draw(st.tuples(*[st.integers(0, 3)] * 3))))
+    index = (slice(None),) * axis + (slice(part * width, (part + 1) * width),) + data.draw(st.sampled_from([(), (slice(None),) * (2 - axis)]))
+    gy = np.random.default_rng(0).normal(size=np.empty(shape)[index].shape)
+    gy[gy > 1] = math.inf
+    expected = np.zeros(shape)
+    expected[index] = gy
+    with fake_gpu() as counters:
+        there = to_device(gy)
+        ta.ops.scatter_add(there, index=index, shape=shape)
+        counters.reset()
+        found = ta.ops.scatter_add(there, index=index, shape=shape)
+        assert counters.launches <= 1 + (parts == 1)
+        np.testing.assert_array_equal(to_numpy(found), expected)
+
+
+@pytest.mark.parametrize(
+    "index",
+    [slice(1, 3), slice(0, 4), slice(0, 6, 2), slice(5, None, -1), slice(3, 3), 2, (slice(0, 3), None), (slice(0, 3), slice(0, 1)), ..., [0, 0, 1]],
+)
+def test_other_indices_go_back_as_ever(index):
+    x = np.random.default_rng(0).normal(size=(6, 2))
+    gy = np.ones_like(x[index])
+    expected = np.zeros_like(x)
+    np.add.at(expected, index, gy)
+    with fake_gpu():
+        found = ta.ops.scatter_add(to_device(gy), index=to_device(np.array(index)) if isinstance(index, list) else index, shape=x.shape)
+        np.testing.assert_array_equal(to_numpy(found), expected)
+
+
 @every_fast_primitive
 @settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())

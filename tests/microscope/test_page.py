@@ -225,7 +225,7 @@ def test_equations_have_the_names_of_the_line_and_no_leftovers(record, users_rec
     latex = {node["name"]: node["equation"] for node in record["nodes"]}
     assert latex["z"] == r"z = \mu + \sigma\,\varepsilon"
     assert latex["y1"] == r"y_{1} = x @ {\text{encoder.0.weight}}^\top + \text{encoder.0.bias}"
-    assert latex["kl"] == r"\text{kl} = \frac{1}{6}\,\sum y_{14}"
+    assert latex["kl"] == r"\text{kl} = \frac{1}{6}\,\sum y_{12}"
     rules = {(node["name"], rule["input"]): rule["equation"] for node in record["nodes"] for rule in node["rules"]}
     assert rules["h", 1] == [r"\overline{\text{encoder.2.weight}}", r"{\bar{h}}^\top @ y_{2}"]
     assert rules["y2", 0] == [r"\bar{y}_{1}", r"\bar{y}_{2}\,\left(1 - {y_{2}}^{2}\right)"]

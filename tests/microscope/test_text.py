@@ -99,7 +99,7 @@ def test_a_record_is_told_in_the_same_table(recorded, width):
     assert "\n".join(masked(REPARAMETERIZE)).replace("normal.py", "vae.py") in "\n".join(rows)
     assert text.count("z = reparameterize(mean, log_variance, noise)") == 2
     assert text.count("h = self.encoder(") == 1
-    assert "gradients: 50 of 50 gradients agree" in text
+    assert "gradients: 46 of 46 gradients agree" in text
     for word in ("PARAMETER", "LOSS", "scatter_add  zeros of this shape", "spread  "):
         assert word in text
 

@@ -305,8 +305,8 @@ def test_the_dense_vae_reads_as_on_a_blackboard():
     for line in (
         "# vae.py z = q.rsample(noise)",
         "z = mean + np.exp(log_variance / 2) * noise # (5, 2) reparameterize: mean + exp(log_variance / 2) * noise",
-        "d_logits = d_y10[..., None] * (sigmoid_logits - x) # (5, 64) bce_with_logits: glogits = gy[..., None] * (sigmoid(logits) - x)",
-        "d_log_likelihood = np.broadcast_to(d_y12 / 5, (5,)) # (5,) mean: gx = spread(gy / 5, (5,))",
+        "d_logits = d_nll[..., None] * (sigmoid_logits - x) # (5, 64) bce_with_logits: glogits = gy[..., None] * (sigmoid(logits) - x)",
+        "d_nll = np.broadcast_to(d_reconstruction / 5, (5,)) # (5,) mean: gx = spread(gy / 5, (5,))",
         "d_z = d_y7 @ decoder_0_weight # (5, 2) linear: gx = gy @ weight",
         "d_decoder_0_weight = d_y7.T @ z # (16, 2) linear: gweight = gy.T @ x",
         "d_mean = d_mean + d_z # (5, 2) reparameterize: gmean = gz",

@@ -12,7 +12,7 @@ import numpy as np
 
 from tinyae import guards
 from tinyae.autograd.tensor import Tensor, raw
-from tinyae.backend import array_module, is_array
+from tinyae.backend import array_module, is_array, ones
 from tinyae.errors import TinyaeError
 
 
@@ -198,7 +198,7 @@ def starting_cotangent(y, cotangent, name):
     if cotangent is None:
         if y.size != 1:
             raise guards.several_entries(name, y.shape)
-        return array_module(y.data).ones(y.shape, y.dtype)
+        return ones.like(y.data)
     if isinstance(cotangent, (int, float, np.generic)):
         cotangent = array_module(y.data).asarray(cotangent, dtype=y.dtype)
     value = raw(cotangent)

@@ -32,6 +32,11 @@ class Bernoulli(Distribution):
         self.check_support(x, 0, 1)
         return -bce_with_logits(self.logits, x)
 
+    def nll(self, x):
+        """-log_prob(x): the cross entropy, in nats, (...,)."""
+        self.check_support(x, 0, 1)
+        return bce_with_logits(self.logits, x)
+
     def entropy(self):
         """-p log p - (1 - p) log(1 - p), in nats, summed over D.  Returns (...,)."""
         a = self.logits

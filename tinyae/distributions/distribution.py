@@ -11,10 +11,18 @@ from tinyae.ops.exponential import log, log1p
 class Distribution:
     """D features along the last axis, the axes before it are rows; parameters broadcast, and one number serves all.
 
-    Each has log_prob(x), in nats, summed over D; sample(rng, draws=()), draws a number of them or axes in front; a mean and an
+    Each has log_prob(x), in nats, summed over D, and nll(x), minus that; sample(rng, draws=()), draws a number of them or axes in front; a mean and an
     entropy() where there is a closed form.  parameters: the names of its parameters.  support: a pair (low, high), a list of the
     values that a feature takes, or "one-hot" or "simplex" for vectors.
     """
+
+    def __init_subclass__(cls):
+        if "log_prob" in vars(cls) and "nll" not in vars(cls):
+            cls.nll = Distribution.nll  # what a parent computes at once is the parent's
+
+    def nll(self, x):
+        """-log_prob(x), in nats, summed over D: computed at once where there is such an operation.  Returns (...,)."""
+        return -self.log_prob(x)
 
     def __repr__(self):
         shapes = ", ".join(f"{name} {getattr(getattr(self, name), 'shape', ())}" for name in self.parameters)

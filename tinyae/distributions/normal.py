@@ -32,6 +32,10 @@ class Normal(Reparameterised):
         """The log-density of x, (..., J), in nats; summed over J.  Returns (...,)."""
         return -gaussian_nll(self.mean, self.log_variance, x)
 
+    def nll(self, x):
+        """Minus the log-density of x, (..., J), in nats; summed over J.  Returns (...,)."""
+        return gaussian_nll(self.mean, self.log_variance, x)
+
     def entropy(self):
         """sum_j (log(2 pi) + log_variance_j + 1) / 2, in nats, (...,)."""
         return (self.log_variance + (LOG_2_PI + 1) + self.zeros()).sum(axis=-1) / 2

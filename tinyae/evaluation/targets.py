@@ -99,7 +99,7 @@ def check_parts(settings):
 
 def check_objective():
     """Weights, a capacity and free bits make of the two terms what their papers say; the bound stays what it was."""
-    log_likelihood, q = numbers(4, 50), model_of({}).encode(IMAGES)
+    nll, q = numbers(4, 50), model_of({}).encode(IMAGES)
     each = (raw(q.mean) ** 2 + np.exp(raw(q.log_variance)) - raw(q.log_variance) - 1) / 2
     kl, low = each.sum(axis=1).mean(), np.median(each.mean(axis=0))
     for given, counted in (
@@ -110,9 +110,9 @@ def check_objective():
         ({"capacity": 0.0}, kl),
         ({"beta": 2.0, "free_bits": low}, 2 * np.maximum(each.mean(axis=0), low).sum()),
     ):
-        terms = ELBO(**given)(Tensor(log_likelihood), q, StandardNormal())
-        same(terms.loss, counted - log_likelihood.mean())
-        same([terms.reconstruction.data, terms.kl.data, terms.negative_elbo.data], [-log_likelihood.mean(), kl, kl - log_likelihood.mean()])
+        terms = ELBO(**given)(Tensor(nll), q, StandardNormal())
+        same(terms.loss, counted + nll.mean())
+        same([terms.reconstruction.data, terms.kl.data, terms.negative_elbo.data], [nll.mean(), kl, kl + nll.mean()])
     for name in ("beta", "capacity", "free_bits"):
         refused(ELBO, **{name: -1.0}, error=ArgumentError)
 

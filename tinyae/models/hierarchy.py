@@ -36,9 +36,9 @@ class HierarchyELBO(ELBO):
     levels of max(free_bits, KL of the level, mean over the batch) instead of the KL (Kingma et al. 2016, appendix C.8).
     """
 
-    def __call__(self, log_likelihood, kls):
-        """HierarchyTerms, means over draws and batch.  log_likelihood: (..., N).  kls: of each level, the top first, (..., N)."""
-        reconstruction, levels = -log_likelihood.mean(), [kl.mean() for kl in kls]
+    def __call__(self, nll, kls):
+        """HierarchyTerms, means over draws and batch.  nll: (..., N), -log p(x | z).  kls: of each level, the top first, (..., N)."""
+        reconstruction, levels = nll.mean(), [kl.mean() for kl in kls]
         kl = sum(levels[1:], levels[0])
         negative_elbo = loss = reconstruction + kl
         if (self.beta, self.capacity, self.free_bits) != (1, None, 0):
@@ -100,10 +100,10 @@ class Hierarchy(Module):
         return [joined[..., end - width : end] for width, end in zip(self.levels, ends, strict=True)]
 
     def infer(self, x, noise):
-        """([(q, p, z) of each level], log p(x | z) (..., N)) at draws z of the posterior.  x: (N, D), checked.  noise: (..., N, J)."""
+        """([(q, p, z) of each level], -log p(x | z) (..., N)) at draws z of the posterior.  x: (N, D), checked.  noise: (..., N, J)."""
         noise = self.split(noise)
         levels, below = self.walk(lambda level, q, p: q.rsample(noise[level]), self.evidence(x))
-        return levels, self.likelihood(self.output(below)).log_prob(x)
+        return levels, self.likelihood(self.output(below)).nll(x)
 
     def loss(self, x, noise=None, rng=None):
         """What `self.objective` makes of the terms, in nats per example.  x: (N, D).  noise: (N, J) or (K, N, J) from N(0, 1), or drawn from `rng`.
@@ -111,8 +111,8 @@ class Hierarchy(Module):
         Given the draws above, the KL of a level is in closed form: KL(q(z_l | x, z above) || p(z_l | z above)).
         """
         x = self.rows(x)
-        levels, log_likelihood = self.infer(x, self.draw_noise(len(x), noise, rng))
-        return self.objective(log_likelihood, [kl_divergence(q, p) for q, p, _ in levels])
+        levels, nll = self.infer(x, self.draw_noise(len(x), noise, rng))
+        return self.objective(nll, [kl_divergence(q, p) for q, p, _ in levels])
 
     def level_kls(self, x, noise):
         """The KL of each level, the top first, in nats: a list of Tensors (..., N), the top's (N,).  noise: (..., N, J)."""
@@ -123,7 +123,8 @@ class Hierarchy(Module):
     def log_weights(self, x, noise):
         """log p(x, z) - log q(z | x) at draws z of q, in nats: see VAE.log_weights.  x: (N, D).  noise: (..., N, J).  Returns (..., N)."""
         x = self.rows(x)
-        levels, log_weights = self.infer(x, self.draw_noise(len(x), noise))
+        levels, nll = self.infer(x, self.draw_noise(len(x), noise))
+        log_weights = -nll
         for q, p, z in levels:
             log_weights = log_weights + p.log_prob(z) - q.log_prob(z)
         return log_weights

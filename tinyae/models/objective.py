@@ -25,9 +25,9 @@ class ELBO:
             raise ArgumentError("capacity and free_bits are two answers to one question.", remedy="choose one")
         self.beta, self.capacity, self.free_bits = beta, capacity, free_bits
 
-    def __call__(self, log_likelihood, q, prior):
-        """Terms, means over the batch.  log_likelihood: (..., N), log p(x | z).  q: the posterior, N rows."""
-        reconstruction = -log_likelihood.mean()
+    def __call__(self, nll, q, prior):
+        """Terms, means over the batch.  nll: (..., N), -log p(x | z).  q: the posterior, N rows."""
+        reconstruction = nll.mean()
         kl = kl_divergence(q, prior).mean()
         negative_elbo = reconstruction + kl
         loss = negative_elbo

@@ -30,7 +30,7 @@ def code_of(encoded):
 
 
 class Likelihood:
-    """`likelihood(decoded)` is the distribution p(x | z), with log_prob(x) in nats and a mean in the scale of x.
+    """`likelihood(decoded)` is the Distribution p(x | z), with log_prob(x) and nll(x) in nats and a mean in the scale of x.
 
     decoded: (..., outputs D), first the D numbers of the first kind, then the D of the second, ...; x: (..., D).  Support of x:
     [low, high].  binary: whether x must be 0 or 1 for log_prob to be a log-probability.

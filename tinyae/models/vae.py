@@ -68,8 +68,8 @@ class VAE(Module):
         noise = self.draw_noise(len(x), noise, rng)
         q = self.encode(x)
         z = q.rsample(noise)
-        log_likelihood = self.likelihood(self.decode(z)).log_prob(x)
-        return self.objective(log_likelihood, q, self.prior)
+        nll = self.likelihood(self.decode(z)).nll(x)
+        return self.objective(nll, q, self.prior)
 
     def log_weights(self, x, noise):
         """log p(x, z) - log q(z | x) at draws z of q, in nats: their mean is the ELBO, the logarithm of their mean exponential tends to log p(x).

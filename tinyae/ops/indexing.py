@@ -9,6 +9,7 @@ import numpy as np
 from tinyae.autograd import primitive, raw
 from tinyae.backend import array_module
 from tinyae.errors import ArgumentError, DtypeError, caller, show
+from tinyae.kernels.scatter import scatter_slice
 from tinyae.ops.shapes import axis_of, full_slices, reshape
 
 
@@ -34,6 +35,9 @@ def scatter_add(x, *, index, shape):
     else:
         xp.add.at(y, index, x)
     return y
+
+
+scatter_add.kernel(scatter_slice)
 
 
 @scatter_add.vjp("x")
