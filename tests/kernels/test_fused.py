@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import tinyae as ta
 from tinyae.autograd import registry
 from tinyae.autograd.graph import observed
+from tinyae.autograd.primitive import Primitive
 from tinyae.backend import to_device, to_numpy
 from tinyae.checks import strategies
 from tinyae.checks.fake_device import fake_gpu
@@ -27,10 +28,11 @@ ODD = [0.0, -0.0, 1.5, -2.0, 30.0, -30.0, 1e30, -1e30, math.inf, -math.inf, math
 COMPILER = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
 
 
-def can(function, names, positional=None):
-    """The trace of a function of these arguments, all of them known later."""
+def can(function, names, positional=None, least=2):
+    """The trace of a function of these arguments, all of them known later; of a single result its text instead of a list."""
     positional = len(names) if positional is None else positional
-    return fused.trace(function, np.dtype(np.float32), [fused.ENTRY] * len(names), positional, names[positional:])
+    found = fused.trace(function, np.dtype(np.float32), [fused.ENTRY] * len(names), positional, names[positional:], least)
+    return found and (found[0][0] if len(found[0]) == 1 else found[0], *found[1:])
 
 
 def traces():
@@ -40,13 +42,13 @@ def traces():
         if primitive.fast and (found := can(primitive.forward, [*primitive.inputs, *defaults], len(primitive.inputs))):
             yield primitive.name, primitive.forward, found, len(primitive.inputs), defaults
         for rule in primitive.rules:
-            if rule.launch and (found := can(rule.function, [rule.cotangent, *rule.arguments])):
+            if not (rule.joint or rule.takes_out) and (found := can(rule.function, [rule.cotangent, *rule.arguments], least=1)):
                 yield f"{primitive.name}_{rule.inputs[0]}", rule.function, found, 1 + len(rule.arguments), {}
 
 
 TRACES = {name: rest for name, *rest in traces()}
 FORWARD = [primitive for primitive in registry.values() if primitive.name in TRACES]
-WITH_RULES = [primitive for primitive in registry.values() if any(rule.launch for rule in primitive.rules)]
+WITH_RULES = [p for p in registry.values() if any(f"{p.name}_{rule.inputs[0]}" in TRACES for rule in p.rules)]
 
 
 def test_what_is_fused():
@@ -102,10 +104,14 @@ def test_a_fused_primitive_is_one_launch_and_so_is_each_of_its_rules():
 
     watch = Watch()
     with fake_gpu() as counters:
-        mean, log_variance, noise = (ta.Tensor(to_device(np.ones((3, 2), np.float32)), requires_grad=True) for _ in range(3))
+        mean, log_variance, noise, m, v = (ta.Tensor(to_device(np.ones((3, 2), np.float32)), requires_grad=True) for _ in range(5))
         for operation, inputs, rules in (
             (ta.ops.reparameterize, (mean, log_variance, noise.detach()), 1),  # the mean's gradient is the cotangent itself
-            (ta.ops.kl_standard_normal, (mean, log_variance), 2),
+            (ta.ops.kl_standard_normal, (mean, log_variance), 1),  # both in one launch
+            (ta.ops.kl_standard_normal, (mean, log_variance.detach()), 1),
+            (ta.ops.kl_normal_normal, (mean, log_variance, m, v), 1),
+            (ta.ops.multiply, (mean, log_variance), 1),
+            (ta.ops.subtract, (mean, log_variance), 1),
             (ta.ops.bce_with_logits, (mean, noise.data), 1),
             (ta.ops.gelu, (mean,), 1),
         ):
@@ -115,6 +121,43 @@ def test_a_fused_primitive_is_one_launch_and_so_is_each_of_its_rules():
             assert counters.launches == 1, operation.name
             with observed(watch):
                 y.backward(to_device(np.ones(y.shape, np.float32)))
+
+
+def test_what_was_broadcast_is_counted_once_by_a_kernel_of_several_results():
+    generator, several = np.random.default_rng(0), (ta.ops.multiply, ta.ops.divide, ta.ops.subtract, ta.ops.kl_standard_normal)
+    for shapes in [((3, 2), (2,)), ((1, 2), (3, 2)), ((3, 1), (3, 2)), ((3, 2), ()), ((2,), (2,))]:
+        values = [np.abs(generator.normal(size=shape)) + 0.5 for shape in shapes]
+        for operation in several if shapes[0][-1:] == shapes[1][-1:] else several[:-1]:
+            cotangent = generator.normal(size=operation(*values).shape)
+            expected = run(operation, values, {}, cotangent)
+            with fake_gpu():
+                for one, other in zip(run(operation, list(map(to_device, values)), {}, to_device(cotangent)), expected, strict=True):
+                    np.testing.assert_allclose(one, other, rtol=1e-13)
+
+
+def test_a_rule_finds_its_arguments_in_its_own_order():
+    def divided(a, b, c):
+        return a / b * c + c
+
+    cases = [(order, zero) for order in ("gy, a, b, c", "gy, c, b, a", "gy, b, c, a") for zero in ("0 * a", "0 * a.sum()")]
+    for order, zero in cases:  # a sum over all cannot be said by a kernel
+        made = Primitive(divided)
+        for name, rule in {"a": f"gy * c / b + {zero}", "b": "-gy * a * c / (b * b)", "c": "gy * (a / b + 1)"}.items():
+            made.vjp(name)(eval(f"lambda {'gy, a, b, c' if name == 'a' else order}: {rule}"))
+        fused.attach(made)
+        values = [np.array([1.0, 2.0]), np.array([3.0, 5.0]), np.array([7.0, 11.0])]
+        for wanted in ([0], [1], [0, 1], [1, 2], [2, 0], [0, 1, 2]):
+            with fake_gpu() as counters:
+                inputs = [ta.Tensor(to_device(v), requires_grad=True) if i in wanted else to_device(v) for i, v in enumerate(values)]
+                y = made(*inputs)
+                gy = to_device(np.ones(2))
+                counters.reset()
+                y.node.pull_back(gy)
+                assert counters.launches == 1 or "sum" in zero
+                found = [to_numpy(g.data) for g in ta.grad(y, [inputs[i] for i in wanted], gy)]
+            a, b, c = values
+            for i, one in zip(wanted, found, strict=True):
+                np.testing.assert_allclose(one, (c / b, -a * c / b**2, a / b + 1)[i])
 
 
 def test_a_kernel_is_made_once_whatever_its_numbers(monkeypatch):

@@ -33,6 +33,7 @@ class Plan(NamedTuple):
 
     sources: list  # of Source, one for each array (or shape, or attribute) kept
     rules: list  # of (rule, positions of its inputs, slots of its arguments in what was kept; None: all of it, in order)
+    launches: list  # the same on a GPU, where several rules may be one launch
 
 
 class Rule(Formulated):
@@ -40,7 +41,7 @@ class Rule(Formulated):
 
     def __init__(self, primitive, inputs, function, formula):
         super().__init__(function, formula)
-        self.primitive, self.function, self.launch = primitive, function, None  # launch: the same on a GPU
+        self.primitive, self.function = primitive, function
         self.inputs = tuple(name.lstrip("*") for name in inputs)
         self.joint = len(inputs) > 1 or primitive.variadic
         self.cotangent, *self.arguments = inspect.signature(function).parameters or [None]
@@ -72,7 +73,7 @@ class Primitive(Formulated):
         self.shapes, self.kinks, self.surrogate, self.analytic, self.view = shapes, kinks, surrogate, analytic, view
         self.core = guards.core_axes(shapes)
         self.domain = {name: (domain or {}).get(name, "real") for name in self.inputs}
-        self.composed, self.fast, self.rules, self._plans = None, None, [], {}
+        self.composed, self.fast, self.fuse, self.rules, self._plans = None, None, list, [], {}
         guards.check_primitive(self, inspect.Parameter.VAR_KEYWORD in kinds.values(), domain or {}, DOMAINS)
 
     def __call__(self, *args, **attributes):
@@ -201,18 +202,18 @@ class Primitive(Formulated):
 
     def plan(self, count, mask):
         """What to keep and which rules to run when the inputs in the bit set `mask` need a gradient."""
-        plan, served = Plan([], []), 0
+        sources, rules, served = [], [], 0
         for rule in self.rules:
             positions = range(count) if self.variadic else [self.inputs.index(name) for name in rule.inputs]
             if any(mask >> position & 1 for position in positions):
                 served |= sum(1 << position for position in positions)
-                plan.sources.extend(source for source in rule.sources if source not in plan.sources)
-                plan.rules.append((rule, positions, [plan.sources.index(source) for source in rule.sources]))
-        plan.rules[:] = [(*rule, None if slots == list(range(len(plan.sources))) else slots) for *rule, slots in plan.rules]
+                sources.extend(source for source in rule.sources if source not in sources)
+                rules.append((rule, positions, [sources.index(source) for source in rule.sources]))
+        rules = [(*rule, None if slots == list(range(len(sources))) else slots) for *rule, slots in rules]
         for position, name in enumerate(self.inputs):
             if mask & ~served & 1 << position or (self.variadic and not self.rules):
                 raise guards.no_rule(self.name, name)
-        self._plans[mask | 1 << count] = plan  # the bit above the inputs' tells how many there are
+        plan = self._plans[mask | 1 << count] = Plan(sources, rules, self.fuse(rules))  # the bit above the inputs' tells how many there are
         return plan
 
     def __repr__(self):
@@ -229,9 +230,7 @@ class Registry(dict):
     def add(self, item):
         """Enter a primitive under its name."""
         if item.name in self:
-            raise ArgumentError(
-                f"primitive {item.name!r} exists already.", remedy=f"choose another name, or: del ta.ops.user_registry[{item.name!r}]"
-            )
+            raise ArgumentError(f"primitive {item.name!r} exists already.", remedy=f"another name, or: del ta.ops.user_registry[{item.name!r}]")
         self[item.name] = item
 
 

@@ -11,8 +11,8 @@ from tinyae.ops.exponential import log, log1p
 class Distribution:
     """D features along the last axis, the axes before it are rows; parameters broadcast, and one number serves all.
 
-    Each has log_prob(x), in nats, summed over D, and nll(x), minus that; sample(rng, draws=()), draws a number of them or axes in front; a mean and an
-    entropy() where there is a closed form.  parameters: the names of its parameters.  support: a pair (low, high), a list of the
+    Each has log_prob(x), in nats, summed over D, and nll(x), minus that; sample(rng, draws=()), draws a number of them or axes in front; a
+    mean and an entropy() where there is a closed form.  parameters: the names of its parameters.  support: a pair (low, high), a list of the
     values that a feature takes, or "one-hot" or "simplex" for vectors.
     """
 

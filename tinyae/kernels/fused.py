@@ -8,8 +8,12 @@ CuPy compiles that text.  What cannot be said so (an axis, a shape, a decision t
 does what is one launch already.  A sum over the last axis may stand at the end.
 """
 
+import functools
+import itertools
 import math
 import re
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -155,22 +159,23 @@ register(Symbol, Entries)
 HERE = {np.ndarray, Symbol}  # what the plain code is for
 
 
-def trace(function, dtype, given, positional, names):
-    """(text of an entry, text of the terms that are summed or None, [(place, "" or "_column")]); None where no launch would be saved.
+def trace(function, dtype, given, positional, names, least=2):
+    """([text of an entry] of each result, text of the terms that are summed or None, [(place, "" or "_column")]).
 
     given: for each argument of the function ENTRY, or the value that the text is made for.  positional: how many of them have no name;
-    names: of the others.
+    names: of the others.  None where it is no expression of entries, or fewer launches than `least`: then none would be saved.
     """
     steps = []
     symbols = [Symbol(f"x{place}", dtype, steps, leaf=place) if value is ENTRY else value for place, value in enumerate(given)]
     try:
         y = function(*symbols[:positional], **dict(zip(names, symbols[positional:], strict=True)))
-        text, terms, kind = y.text, y.reduced, y.kind
+        results = y if isinstance(y, tuple) else (y,)
+        texts, terms, kinds = [y.text for y in results], results[0].reduced, {y.kind for y in results}
     except Exception:  # a Symbol can do little of what an array can; whatever was missing, the plain code knows
         return None
-    if len(steps) < 2 or kind != "number":
+    if len(steps) < least or kinds != {"number"} or (len(results) > 1 and any(y.reduced for y in results)):
         return None
-    return text, terms, sorted({(int(place), column) for place, column in LEAF.findall(f"{text} {terms}")})
+    return texts, terms, sorted({(int(place), column) for place, column in LEAF.findall(f"{texts} {terms}")})
 
 
 def fused(function, name, otherwise):
@@ -202,28 +207,74 @@ def alike(value, array):
     return type(value) is type(array) is not np.ndarray and value.dtype == array.dtype and value.dtype.name in DTYPES
 
 
-def launch(xp, name, text, terms, used):
-    """A function of all arguments that calls the kernel."""
+def launch(xp, name, texts, terms, used):
+    """A function of the list of all arguments that calls the kernel.  Several results get one shape: that of the cotangent, as each alone."""
     parameters = ", ".join(f"T x{place}{column}" for place, column in used)
+    outputs = [f"y{i}" for i in range(len(texts))]
+    entry = "; ".join(f"{y} = {text}" for y, text in zip(outputs, texts, strict=True))
     if terms:
-        kernel = xp.ReductionKernel(parameters, "T y", terms, "a + b", f"y = {text}", "0", name, preamble=PREAMBLE)
+        kernel = xp.ReductionKernel(parameters, "T y0", terms, "a + b", entry, "0", name, preamble=PREAMBLE)
     else:
-        kernel = xp.ElementwiseKernel(parameters, "T y", f"y = {text}", name, preamble=PREAMBLE)
+        kernel = xp.ElementwiseKernel(parameters, ", ".join(f"T {y}" for y in outputs), entry, name, preamble=PREAMBLE)
     axis = {"axis": -1} if terms else {}
+
     return lambda values: kernel(*(values[place][..., None] if column else values[place] for place, column in used), **axis)
+
+
+class Fused(NamedTuple):
+    """What stands for rules of a primitive on a GPU."""
+
+    inputs: tuple
+    function: Callable
+    joint: bool
+    takes_out: bool = False
+
+
+def joined(name, run):
+    """One entry of a Plan's rules for several, [(rule, positions, slots), ...], whose functions are expressions of entries."""
+    rules = [rule for rule, _, _ in run]
+    inputs, positions = tuple(name for rule in rules for name in rule.inputs), [position for _, some, _ in run for position in some]
+    slots = [range(len(rule.arguments)) if some is None else some for rule, _, some in run]
+    kept = list(dict.fromkeys(slot for some in slots for slot in some))
+
+    @functools.cache
+    def all_of(*functions):
+        """The functions as one of (gy, *kept), which returns a tuple of their results; of a single one the result."""
+        if len(functions) == 1:
+            return functions[0]
+        calls = [(function, [kept.index(slot) for slot in some]) for function, some in zip(functions, slots, strict=True)]
+        return lambda gy, *saved: tuple(function(gy, *(saved[i] for i in places)) for function, places in calls)
+
+    names = [f"{name}_{rule.inputs[0]}" for rule in rules]
+    alone = [lambda *args, rule=rule: rule.function(*args) for rule in rules]
+    if len(rules) > 1:
+        alone = [fused(lambda rule=rule: rule.function, *rest) for rule, *rest in zip(rules, names, alone, strict=True)]
+    function = fused(lambda: all_of(*(rule.function for rule in rules)), "_".join([names[0], *inputs[1:]]), all_of(*alone))
+    return Fused(inputs, function, len(rules) > 1), positions, kept
 
 
 def attach(primitive):
     """Let a primitive and its rules run fused: those that can, by their arguments' names and the attributes' defaults."""
     defaults = {name: value for name, value in primitive.attributes.items() if name not in primitive.required}
-
-    def can(function, names, *attributes):
-        given = [defaults.get(name, ENTRY) for name in (*names, *attributes)]
-        return trace(function, np.dtype(np.float32), given, len(names), attributes)
-
     name = f"tinyae_{primitive.name}"
+
+    def can(function, names, *attributes, least=2):
+        given = [defaults.get(name, ENTRY) for name in (*names, *attributes)]
+        return trace(function, np.dtype(np.float32), given, len(names), attributes, least)
+
+    def entrywise(rule, least=1):
+        """Whether a rule is an expression of entries, and so many launches by itself."""
+        found = not rule.joint and not rule.takes_out and can(rule.function, [rule.cotangent, *rule.arguments], least=least)
+        return bool(found) and not found[1]
+
+    def fuse(rules):
+        """The rules of a plan as they run on a GPU: neighbours that are expressions of entries are one launch."""
+        result = []
+        for fusible, run in itertools.groupby(rules, lambda entry: entrywise(entry[0])):
+            run = list(run)
+            result += [joined(name, run)] if fusible and (len(run) > 1 or entrywise(run[0][0], least=2)) else run
+        return result
+
     if can(primitive.forward, primitive.inputs, *primitive.attributes):
         primitive.fast = fused(lambda: primitive.forward, name, primitive.fast or (lambda *args, **attributes: NotImplemented))
-    for rule in primitive.rules:
-        if not rule.joint and not rule.takes_out and can(rule.function, [rule.cotangent, *rule.arguments]):
-            rule.launch = fused(lambda rule=rule: rule.function, f"{name}_{rule.inputs[0]}", lambda *args, rule=rule: rule.function(*args))
+    primitive.fuse = fuse
