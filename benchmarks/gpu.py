@@ -5,6 +5,7 @@
 
 Launches, waits (synchronisations) and copies are counted on the fake device of `tinyae.checks`, which refuses what CuPy refuses.
 The times: see `python -m benchmarks --help`; here every framework uses the GPU, and a block of steps ends with a wait for it.
+An experiment besides: whether CuPy can replay a step as a CUDA graph, and what that is worth.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import json
 import os
 import pathlib
 import sys
+import time
 
 import numpy as np
 
@@ -68,6 +70,50 @@ def difference(name, backend):
     return max(abs(loss - expected) / abs(expected), float(np.linalg.norm(gradient - theirs) / np.linalg.norm(theirs)))
 
 
+def milliseconds(call, wait, steps=200, rounds=5):
+    """Of one call, the median of rounds that end with a wait."""
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        for _ in range(steps):
+            call()
+        wait()
+        times.append((time.perf_counter() - start) / steps * 1e3)
+    return float(np.median(times))
+
+
+def replayed(name, backend, xp):
+    """An experiment: a training step run by Python, and replayed as a CUDA graph.  {"by Python": ms, "as a graph": ms, or "refused": why}.
+
+    A graph freezes whatever Python decides: data and noise are given arrays here, and Adam's correction for the first steps stands still.
+    """
+    network, stream = NETWORKS[name], xp.cuda.Stream(non_blocking=True)
+    with ta.using(backend), stream:
+        peer = Peer(network, weights_of(network))
+        peer.model.to(backend)
+        peer.adam = ta.optim.Adam(peer.model.parameters())
+        x, noise = to_device(batches_of(network, 1)[0]), to_device(noise_of(network, 1)[0])
+        for _ in range(3):  # all kernels are compiled, all memory is in the pool
+            peer.step(x, noise)
+        found, refused = {"by Python": milliseconds(lambda: peer.step(x, noise), stream.synchronize)}, None
+        stream.begin_capture()
+        try:
+            peer.step(x, noise)
+        except Exception as error:  # of a library that cannot be captured
+            refused = error
+        try:
+            graph = stream.end_capture()
+        except Exception as error:
+            refused = refused or error
+        if refused:
+            return found | {"refused": f"{type(refused).__name__}: {one_line(refused)}"}
+        before = to_numpy(peer.adam.flat.values).copy()
+        found["as a graph"] = milliseconds(graph.launch, stream.synchronize)
+        if np.array_equal(before, to_numpy(peer.adam.flat.values)):
+            return found | {"refused": "the graph was launched and changed no parameter"}
+        return found
+
+
 def measure():
     """Values and times on the GPU: {"GPU": its model, network: {"difference": ..., "times": ...}}.  Raises BackendError without one."""
     cupy = cupy_module()
@@ -78,7 +124,7 @@ def measure():
         if not error <= TOLERANCE:
             raise SystemExit(f"{name}: on the GPU loss or gradient differ by {error:.2g}, at most {TOLERANCE} is rounding")
         found[name] = {"difference": error, "times": measure_network(name, PEERS, rounds=9, seconds=0.3)}
-    return found
+    return found | {"graph": replayed("dense", "cupy", cupy)}
 
 
 def page(result):
@@ -95,6 +141,12 @@ def page(result):
         times = result[name]["times"]["rounds"]
         cells = [f"{np.median(times[peer]):.3g}" if peer in times else "" for peer in PEERS]
         lines.append(f"| {NETWORKS[name].title} | " + " | ".join([*cells, f"{result[name]['difference']:.1e}"]) + " |")
+    graph = result["graph"]
+    told = f"refused ({graph['refused']})" if "refused" in graph else f"{graph['as a graph']:.3g} ms"
+    lines += [
+        "",
+        f"A step of the {NETWORKS['dense'].title}, on given data and noise, run by Python: {graph['by Python']:.3g} ms; as a CUDA graph: {told}.",
+    ]
     return "\n".join([*lines, ""])
 
 

@@ -64,7 +64,7 @@ def rows():
 
                 def call(switch, primitive=primitive, inputs=inputs, attributes=attributes):
                     with switch():
-                        primitive.compute(inputs, attributes)
+                        primitive(*inputs, **attributes)
 
                 yield primitive.name, shape, *fastest([lambda call=call: call(plain), lambda call=call: call(contextlib.nullcontext)])
     yield from adam_rows()

@@ -79,14 +79,7 @@ class Primitive(Formulated):
     def __call__(self, *args, **attributes):
         if attributes or len(args) != self.count:
             args, attributes = self.bind(args, attributes)
-        for arg in args:
-            if isinstance(arg, Tensor):
-                return self.record(args, attributes)
-            if type(arg) not in INPUTS:
-                guards.check_input(self.name, arg)
-        y = self.compute(args, attributes)
-        # a Python number stays one: as a NumPy float64 it would widen float32 arrays
-        return y.item() if type(y) is np.float64 and not any(hasattr(arg, "dtype") for arg in args) else y
+        return self.apply(args, attributes)
 
     def bind(self, args, attributes):
         """(inputs, attributes): what was given by keyword, in a list or not at all, in its place.  Raises DtypeError where the call does not fit."""
@@ -101,9 +94,9 @@ class Primitive(Formulated):
         bound.apply_defaults()
         return bound.args, bound.kwargs
 
-    def record(self, args, attributes):
-        """Compute on the Tensors' arrays, and note in the graph how to come back."""
-        arrays, parents, dtype, mask = [], [], None, 0  # mask: a bit for each input, set where it needs a gradient
+    def apply(self, args, attributes):
+        """Compute on arrays; where there is a Tensor among them, give a Tensor, and note in the graph how to come back."""
+        arrays, parents, dtype, mask, bit = [], [], None, 0, 1  # mask: a bit for each input, set where it needs a gradient
         for arg in args:
             array, parent = arg, None
             if isinstance(arg, Tensor):
@@ -111,36 +104,43 @@ class Primitive(Formulated):
                 dtype = array.dtype if dtype is None or dtype is array.dtype else False
                 if arg.wanted:
                     parent = arg.node or arg
-                    mask |= 1 << len(parents)
+                    mask |= bit
             elif type(arg) not in INPUTS:
                 guards.check_input(self.name, arg)
             arrays.append(array)
             parents.append(parent)
-        if attributes:
+            bit += bit
+        if attributes and dtype is not None:
             guards.check_attributes(self.name, attributes)
-        y = self.compute(arrays, attributes)
-        if type(y) is not np.ndarray and isinstance(y, np.generic):
-            y = np.asarray(y)
-        if getattr(y, "dtype", None) is not dtype:
-            guards.check_result(self, y, args)
+        try:
+            if self.core:
+                guards.check_core(*self.core, arrays)
+            y = NotImplemented if self.fast is None or state.plain else self.fast(*arrays, **attributes)
+            if y is NotImplemented:
+                y = self.forward(*arrays, **attributes)
+        except (ValueError, IndexError, TypeError, AttributeError) as error:
+            raise guards.explained(self, error, arrays, attributes) from error
+        if dtype is None:  # a Python number stays one: as a NumPy float64 it would widen float32 arrays
+            return y.item() if type(y) is np.float64 and not any(hasattr(arg, "dtype") for arg in args) else y
+        if type(y) is not np.ndarray or y.dtype is not dtype:
+            y = guards.checked_result(self, y, args)
         recording, observers = state.switches
-        plan = (self._plans.get(mask | 1 << len(args)) or self.plan(len(args), mask)) if mask and recording and y.dtype.kind in "fc" else None
-        result = Tensor.of(y, plan and Node(self, plan, parents, caller(3), y))
-        if plan:
-            self.keep(result, args, attributes)
+        result = Tensor.of(y, None)
+        if mask and recording and (y.dtype is dtype or y.dtype.kind in "fc"):
+            self.keep(result, args, attributes, parents, mask | bit)
         if self.view or y is arrays[0] or y.base is not None:
-            for arg, array in zip(args, arrays, strict=True):
-                if isinstance(arg, Tensor) and (self.view or array_module(y).may_share_memory(y, array)):
-                    result.version = arg.version
-                    break
+            self.share(result, args, arrays)
         for observer in observers:
             observer.on_forward(self, args, attributes, result)
         return result
 
-    def keep(self, result, args, attributes):
-        """Give the result's node exactly what the rules of its plan name."""
-        saved, versions = result.node.saved, result.node.versions
-        for source in result.node.plan.sources:
+    def keep(self, result, args, attributes, parents, key):
+        """Give the result a node with exactly what the rules of its plan name.  key: that of the plan."""
+        plan = self._plans.get(key) or self.plan(key)
+        result.node = node = Node(self, plan, parents, caller(4), result.data)
+        result.wanted = True
+        saved, versions = node.saved, node.versions
+        for source in plan.sources:
             kind, name, position = source
             if kind == "input" or kind == "output":
                 kept = args[position] if kind == "input" else result
@@ -154,15 +154,12 @@ class Primitive(Formulated):
             else:
                 saved.append(tuple(map(_shape, args)) if self.variadic else _shape(args[position]))
 
-    def compute(self, arrays, attributes):
-        """The forward function on arrays; errors name the operation and the user's line."""
-        try:
-            if self.core:
-                guards.check_core(*self.core, arrays)
-            y = NotImplemented if self.fast is None or state.plain else self.fast(*arrays, **attributes)
-            return self.forward(*arrays, **attributes) if y is NotImplemented else y
-        except (ValueError, IndexError, TypeError, AttributeError) as error:
-            raise guards.explained(self, error, arrays, attributes) from error
+    def share(self, result, args, arrays):
+        """A result that is a view of a Tensor's memory changes with it."""
+        for arg, array in zip(args, arrays, strict=True):
+            if isinstance(arg, Tensor) and (self.view or array_module(result.data).may_share_memory(result.data, array)):
+                result.version = arg.version
+                break
 
     def vjp(self, *inputs, formula=None):
         """Register a rule for `inputs` (names; "*arrays" for a variadic input).  Several names: it returns a tuple."""
@@ -200,9 +197,10 @@ class Primitive(Formulated):
         known = [*self.inputs, *(f"{n}_shape" for n in self.inputs), "y", *self.attributes, "out"]
         raise ArgumentError(f"{self.name}: its rule for {', '.join(rule.inputs)} asks for {name!r}.", expected=", ".join(known))
 
-    def plan(self, count, mask):
-        """What to keep and which rules to run when the inputs in the bit set `mask` need a gradient."""
-        sources, rules, served = [], [], 0
+    def plan(self, key):
+        """What to keep and which rules to run.  key: a bit for each input, set where it needs a gradient, and a bit above them."""
+        count = key.bit_length() - 1
+        mask, sources, rules, served = key ^ 1 << count, [], [], 0
         for rule in self.rules:
             positions = range(count) if self.variadic else [self.inputs.index(name) for name in rule.inputs]
             if any(mask >> position & 1 for position in positions):
@@ -213,7 +211,7 @@ class Primitive(Formulated):
         for position, name in enumerate(self.inputs):
             if mask & ~served & 1 << position or (self.variadic and not self.rules):
                 raise guards.no_rule(self.name, name)
-        plan = self._plans[mask | 1 << count] = Plan(sources, rules, self.fuse(rules))  # the bit above the inputs' tells how many there are
+        plan = self._plans[key] = Plan(sources, rules, self.fuse(rules))
         return plan
 
     def __repr__(self):

@@ -8,7 +8,7 @@ from tinyae.ops import activations, arithmetic, exponential, indexing, linear_al
 
 def reflected(operation):
     """The operator for `array <operator> tensor`."""
-    return lambda self, other: operation(other, self)
+    return lambda self, other: operation.apply((other, self), {})
 
 
 def compared(name):
@@ -116,8 +116,8 @@ def in_place(operation):
 
 
 def operator(operation):
-    """The operator for `tensor <operator> other`."""
-    return lambda self, other: operation(self, other)
+    """The operator for `tensor <operator> other`: operation(self, other), which would only look for a Tensor first."""
+    return lambda self, other: operation.apply((self, other), {})
 
 
 def method(operation):
@@ -148,7 +148,7 @@ OPERATORS |= {
     "__getitem__": getitem,
     "__iter__": lambda self: (self[i] for i in range(len(self))),
     "__len__": length,
-    "__neg__": method(arithmetic.negative),
+    "__neg__": lambda self: arithmetic.negative.apply((self,), {}),
     "__setitem__": setitem,
 }
 METHODS = {
