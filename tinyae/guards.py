@@ -193,12 +193,11 @@ def mixed_backends(operation, got):
     return BackendError(f"{operation}: its inputs lie on different backends.", expected="one backend", got=got, at=show(caller()), remedy=remedy)
 
 
-def checked_result(operation, y, inputs):
-    """The result as an array.  Refuse one that is not of numbers, or wider than all floating inputs: a NumPy scalar may make float64 of float32.
+def check_result(operation, y, inputs):
+    """Refuse a result that is no array of numbers, or wider than all floating inputs: a NumPy scalar, say, that made float64 of float32.
 
     Numbers without axes do not count as inputs, unless no input has axes.
     """
-    y = np.asarray(y) if isinstance(y, np.generic) else y
     got = inputs_of(operation.inputs, operation.variadic, inputs)
     kind = y.dtype.kind if is_array(y) else None
     of_complex = any(getattr(x, "dtype", np.dtype(float)).kind == "c" for x in inputs)  # a complex step
@@ -214,7 +213,6 @@ def checked_result(operation, y, inputs):
         if whole:
             remedy = "convert the integers first: integers.astype('float32')"
         raise DtypeError(rule, expected="the dtype of an input", got=f"{y.dtype} from {got}", at=show(caller()), remedy=remedy)
-    return y
 
 
 def miscalled(operation, signature, error):

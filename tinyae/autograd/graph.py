@@ -82,7 +82,7 @@ class Node:
                 raise guards.changed(self.primitive.name, "result" if source.kind == "output" else f"input {source.name}", self.site)
         saved = self.as_tensors() if create_graph else self.saved
         result, parents = [], self.parents
-        for rule, positions, slots in self.plan.rules if type(gy) is np.ndarray else self.plan.launches:
+        for rule, positions, slots in self.plan.rules if create_graph or type(gy) is np.ndarray else self.plan.launches:
             arguments = saved if slots is None else [saved[slot] for slot in slots]
             if write and rule.takes_out:
                 arguments = self.with_buffer(arguments, parents[positions[0]])

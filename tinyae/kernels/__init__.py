@@ -5,7 +5,8 @@ It returns NotImplemented where it has nothing to offer: then the plain code run
 
 elementwise, bernoulli, views   NumPy alone: what NumPy does many times faster in another form
 adam                            a step in one pass: compiled by Numba (`tinyae[fast]`), or one launch on a GPU
-fused                           elementwise functions and rules as one launch on a GPU, made from the plain code itself
+fused                           elementwise functions, and neighbouring rules, as one launch on a GPU, made from the plain code itself
+scatter                         a slice's gradient as one launch on a GPU
 compiled, loops                 when Numba is imported, and what it compiles
 """
 
