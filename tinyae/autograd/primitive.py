@@ -124,7 +124,7 @@ class Primitive(Formulated):
             return y.item() if type(y) is np.float64 and not any(hasattr(arg, "dtype") for arg in args) else y
         if type(y) is not np.ndarray and isinstance(y, np.generic):
             y = np.asarray(y)
-        if type(y) is not np.ndarray or y.dtype is not dtype:
+        if getattr(y, "dtype", None) is not dtype:
             guards.check_result(self, y, args)
         recording, observers = state.switches
         result = Tensor.of(y, None)

@@ -20,8 +20,8 @@ def numbered(axis, ndim):
 
 def spread(gy, shape, axis, keepdims):
     """The cotangent of a reduction, repeated along the axes of `shape` that were reduced."""
-    axes = numbered(axis, len(shape))
-    if not keepdims and 0 < len(axes) < len(shape):
+    if axis is not None and not keepdims and shape:
+        axes = numbered(axis, len(shape))
         gy = reshape(gy, shape=tuple(1 if i in axes else n for i, n in enumerate(shape)))
     return broadcast_to(gy, shape=shape)
 
