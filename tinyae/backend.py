@@ -28,6 +28,7 @@ def register(array_type, module):
 def unregister(array_type):
     """Forget an array type."""
     _modules.pop(array_type, None)
+    ones.made = {kind: made for kind, made in ones.made.items() if kind[0] is not array_type}
 
 
 def cupy_module():

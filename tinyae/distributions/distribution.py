@@ -16,7 +16,8 @@ class Distribution:
     values that a feature takes, or "one-hot" or "simplex" for vectors.
     """
 
-    def __init_subclass__(cls):
+    def __init_subclass__(cls, **given):
+        super().__init_subclass__(**given)
         if "log_prob" in vars(cls) and "nll" not in vars(cls):
             cls.nll = Distribution.nll  # what a parent computes at once is the parent's
 
