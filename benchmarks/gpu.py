@@ -70,7 +70,7 @@ def difference(name, backend):
     return max(abs(loss - expected) / abs(expected), float(np.linalg.norm(gradient - theirs) / np.linalg.norm(theirs)))
 
 
-def milliseconds(call, wait, steps=200, rounds=5):
+def milliseconds(call, wait, steps, rounds=5):
     """Of one call, the median of rounds that end with a wait."""
     times = []
     for _ in range(rounds):
@@ -82,7 +82,7 @@ def milliseconds(call, wait, steps=200, rounds=5):
     return float(np.median(times))
 
 
-def replayed(name, backend, xp):
+def replayed(name, backend, xp, steps=200):
     """An experiment: a training step run by Python, and replayed as a CUDA graph.  {"by Python": ms, "as a graph": ms, or "refused": why}.
 
     A graph freezes whatever Python decides: data and noise are given arrays here, and Adam's correction for the first steps stands still.
@@ -95,7 +95,7 @@ def replayed(name, backend, xp):
         x, noise = to_device(batches_of(network, 1)[0]), to_device(noise_of(network, 1)[0])
         for _ in range(3):  # all kernels are compiled, all memory is in the pool
             peer.step(x, noise)
-        found, refused = {"by Python": milliseconds(lambda: peer.step(x, noise), stream.synchronize)}, None
+        found, refused = {"by Python": milliseconds(lambda: peer.step(x, noise), stream.synchronize, steps)}, None
         stream.begin_capture()
         try:
             peer.step(x, noise)
@@ -108,7 +108,7 @@ def replayed(name, backend, xp):
         if refused:
             return found | {"refused": f"{type(refused).__name__}: {one_line(refused)}"}
         before = to_numpy(peer.adam.flat.values).copy()
-        found["as a graph"] = milliseconds(graph.launch, stream.synchronize)
+        found["as a graph"] = milliseconds(graph.launch, stream.synchronize, steps)
         if np.array_equal(before, to_numpy(peer.adam.flat.values)):
             return found | {"refused": "the graph was launched and changed no parameter"}
         return found

@@ -91,15 +91,20 @@ def test_the_negative_log_likelihood_is_minus_the_log_probability(kind, given):
     np.testing.assert_array_equal(kind(*given).nll(x), -kind(*given).log_prob(x))
 
 
-@pytest.mark.parametrize("kind", [Normal, Bernoulli])
-def test_whoever_changes_the_log_probability_alone_changes_both(kind):
+@pytest.mark.parametrize("kind", [Normal, Bernoulli, Laplace])
+def test_whoever_changes_one_of_them_changes_both(kind):
     class Half(kind):
         def log_prob(self, x):
             return super().log_prob(x) / 2
 
+    class Sixth(Half):
+        def nll(self, x):
+            return super().nll(x) / 3
+
     x, given = np.ones((2, 3)), [numbers(2, 3)] * len(kind.parameters)
-    np.testing.assert_allclose(Half(*given).nll(x), kind(*given).nll(x) / 2)
-    np.testing.assert_allclose(Half(*given).nll(x), -Half(*given).log_prob(x))
+    for changed, share in ((Half, 2), (Sixth, 6)):
+        np.testing.assert_allclose(changed(*given).nll(x), kind(*given).nll(x) / share)
+        np.testing.assert_allclose(changed(*given).log_prob(x), kind(*given).log_prob(x) / share)
 
 
 @pytest.mark.parametrize(("kind", "given"), CASES)

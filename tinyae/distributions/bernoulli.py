@@ -29,8 +29,7 @@ class Bernoulli(Distribution):
 
         Raises DataError for others (on the host).
         """
-        self.check_support(x, 0, 1)
-        return -bce_with_logits(self.logits, x)
+        return -Bernoulli.nll(self, x)  # not self.nll, which a subclass may take from its log_prob
 
     def nll(self, x):
         """-log_prob(x): the cross entropy, in nats, (...,)."""

@@ -11,19 +11,17 @@ from tinyae.ops.exponential import log, log1p
 class Distribution:
     """D features along the last axis, the axes before it are rows; parameters broadcast, and one number serves all.
 
-    Each has log_prob(x), in nats, summed over D, and nll(x), minus that; sample(rng, draws=()), draws a number of them or axes in front; a
-    mean and an entropy() where there is a closed form.  parameters: the names of its parameters.  support: a pair (low, high), a list of the
-    values that a feature takes, or "one-hot" or "simplex" for vectors.
+    Each has log_prob(x), in nats, summed over D, and nll(x), minus that: a class with one of its own gets the other from it.  And
+    sample(rng, draws=()), draws a number of them or axes in front; a mean and an entropy() where there is a closed form.
+    parameters: the names of its parameters.  support: a pair (low, high), a list of the values that a feature takes, or "one-hot" or
+    "simplex" for vectors.
     """
 
     def __init_subclass__(cls, **given):
         super().__init_subclass__(**given)
-        if "log_prob" in vars(cls) and "nll" not in vars(cls):
-            cls.nll = Distribution.nll  # what a parent computes at once is the parent's
-
-    def nll(self, x):
-        """-log_prob(x), in nats, summed over D: computed at once where there is such an operation.  Returns (...,)."""
-        return -self.log_prob(x)
+        for name, other in (("log_prob", "nll"), ("nll", "log_prob")):
+            if name in vars(cls) and other not in vars(cls):  # also where a parent has both: they stay each other's negative
+                setattr(cls, other, negative_of(cls, name))
 
     def __repr__(self):
         shapes = ", ".join(f"{name} {getattr(getattr(self, name), 'shape', ())}" for name in self.parameters)
@@ -49,6 +47,11 @@ class Distribution:
         if not (smallest >= low - 1e-5 and largest <= high + 1e-5):
             name, got = type(self).__name__, f"values from {smallest:g} to {largest:g}"
             raise DataError(f"{name}: values outside its support.", expected=f"values in [{low:g}, {high:g}]", got=got, at=show(caller()))
+
+
+def negative_of(kind, name):
+    """The method that gives minus what the method `name` of the class `kind` gives."""
+    return lambda self, x: -getattr(kind, name)(self, x)
 
 
 def axes(draws):

@@ -116,7 +116,7 @@ def in_place(operation):
 
 
 def operator(operation):
-    """The operator for `tensor <operator> other`: operation(self, other), which would only look for a Tensor first."""
+    """The operator for `tensor <operator> other`: operation(self, other), without a look at how many there are."""
     return lambda self, other: operation.apply((self, other), {})
 
 
