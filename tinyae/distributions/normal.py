@@ -30,7 +30,7 @@ class Normal(Reparameterised):
 
     def log_prob(self, x):
         """The log-density of x, (..., J), in nats; summed over J.  Returns (...,)."""
-        return -gaussian_nll(self.mean, self.log_variance, x)
+        return -Normal.nll(self, x)  # not self.nll, which a subclass may take from its log_prob
 
     def nll(self, x):
         """Minus the log-density of x, (..., J), in nats; summed over J.  Returns (...,)."""
