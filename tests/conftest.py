@@ -8,6 +8,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # a second thread costs smal
 import hypothesis
 import numpy as np
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 import tinyae as ta
 from tinyae.checks import fake_device
@@ -27,11 +28,20 @@ def gpu_answers():
     return True
 
 
-def pytest_collection_modifyitems(items):
-    """Of several processes, one runs all tests of a file, and one all tests of a lesson, which thus runs once."""
-    for item in items:
-        lesson = re.search(r"test_(\d\d)_\w+\.py|\[lesson (\d\d)", item.nodeid)
-        item.add_marker(pytest.mark.xdist_group(f"lesson {lesson[1] or lesson[2]}" if lesson else item.nodeid.split("::")[0]))
+class ByLesson(LoadScopeScheduling):
+    """Of several processes, one runs all tests of a file, and one all tests of a lesson, which thus runs once.
+
+    (The mark `xdist_group` says nothing any more: pytest 9.2 keeps its own names of tests, and pytest-xdist 3.8 writes the group into them.)
+    """
+
+    def _split_scope(self, nodeid):
+        lesson = re.search(r"test_(\d\d)_\w+\.py|\[lesson (\d\d)", nodeid)
+        return f"lesson {lesson[1] or lesson[2]}" if lesson else nodeid.split("::")[0]
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """How the tests are shared out among processes."""
+    return ByLesson(config, log)
 
 
 def pytest_report_header():

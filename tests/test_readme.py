@@ -115,7 +115,9 @@ def test_the_same_vae_in_pytorch_gives_the_same_numbers(capsys):
     assert np.isclose(loss, names["loss"].item(), rtol=1e-6)
     for (name, value), (other, p) in zip(model.state_dict().items(), names["model"].named_parameters(), strict=True):
         assert name == other
-        np.testing.assert_allclose(value, p.detach().numpy(), rtol=1e-4, atol=5e-5)  # Adam divides small gradients by small ones
+        difference = np.abs(value - p.detach().numpy())
+        assert np.sqrt(np.mean(difference**2)) < 1e-6
+        assert difference.max() < 1e-3  # of one step: where a gradient is almost 0, Adam divides rounding by rounding
     ours, theirs = map(float, capsys.readouterr().out.split())
     assert np.isclose(ours, theirs, rtol=1e-6)
 

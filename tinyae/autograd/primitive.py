@@ -16,7 +16,7 @@ from tinyae.backend import array_module
 from tinyae.errors import ArgumentError, caller
 from tinyae.formula import Formulated
 
-INPUTS = {np.ndarray, float, int, bool, type(None)}  # what an input mostly is; anything else is looked at
+INPUTS = {np.ndarray, np.float32, np.float64, float, int, bool, type(None)}  # what an input mostly is; anything else is looked at
 DOMAINS = ("real", "nonzero", "positive", "unit", "boolean")
 
 

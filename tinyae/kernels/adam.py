@@ -16,13 +16,11 @@ def adam(p, g, m, v, *numbers):
 
     p, g, m, v: flat arrays of one dtype, all but g changed in place.  numbers: beta1, beta2, scale, eps, rate.
     """
-    numbers = [p.dtype.type(number) for number in numbers]
-    if loop := compiled("adam", p):
-        return loop(p, g, m, v, *numbers)
-    xp = array_module(p)
-    if xp is np or not hasattr(xp, "ElementwiseKernel"):
+    loop, xp = compiled("adam", p), array_module(p)
+    if not loop and (xp is np or not hasattr(xp, "ElementwiseKernel")):
         return NotImplemented
-    return launch(xp)(g, *numbers, p, m, v)
+    numbers = [p.dtype.type(number) for number in numbers]
+    return loop(p, g, m, v, *numbers) if loop else launch(xp)(g, *numbers, p, m, v)
 
 
 @functools.cache

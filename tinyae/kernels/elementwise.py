@@ -4,6 +4,8 @@ NumPy's `maximum` of an array and a number has no vector code, its `maximum` of 
 which is wrong half the time in a ReLU's mask, and bits do not guess.  What that is worth: benchmarks/kernels.md.
 """
 
+import functools
+
 import numpy as np
 
 BITS = {np.dtype(np.float32): np.int32, np.dtype(np.float64): np.int64}
@@ -17,8 +19,16 @@ def against(ufunc, x, number):
     if not x.flags.c_contiguous:  # the row of numbers must lie along the axis whose entries are neighbours
         order = np.argsort([-abs(stride) for stride in x.strides], kind="stable")
         x = x.transpose(order)
-    y = ufunc(x, np.full(x.shape[-1], number, x.dtype))
+    y = ufunc(x, row(x.shape[-1], number, x.dtype))
     return y if order is None else y.transpose(np.argsort(order))
+
+
+@functools.lru_cache(maxsize=64)
+def row(length, number, dtype):
+    """A row of one number, read-only: the same one for the next that asks."""
+    made = np.full(length, number, dtype)
+    made.flags.writeable = False
+    return made
 
 
 def masked(condition, a, b):

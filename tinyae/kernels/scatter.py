@@ -1,4 +1,4 @@
-"""A slice's gradient on a GPU as one launch, where zeros and what is written into them are two."""
+"""A slice's gradient: on the host without the questions that other indices need, on a GPU as one launch, where zeros and what is written are two."""
 
 import functools
 
@@ -6,17 +6,23 @@ import numpy as np
 
 from tinyae.backend import array_module
 
+ONLY_SLICES = {slice}
+
 
 def scatter_slice(x, *, index, shape):
-    """Zeros of `shape` with x at x's place, where `index` cuts one axis, a multiple of the slice's width, into parts: halves, thirds, ...
+    """Zeros of `shape` with x at x's place, where `index` is made of slices.  NotImplemented for others.
 
-    Seen as (..., parts, width, ...), the result is x where the part is the right one, else 0.  NotImplemented for the rest, and on the host.
+    On a GPU only where it cuts one axis, a multiple of the slice's width, into parts: halves, thirds, ...  Seen as (..., parts, width, ...),
+    the result is x where the part is the right one, else 0.
     """
+    parts = index if type(index) is tuple else (index,)
+    if len(parts) > len(shape) or not ONLY_SLICES.issuperset(map(type, parts)):
+        return NotImplemented
     if type(x) is np.ndarray:
-        return NotImplemented
-    xp, parts = array_module(x), index if isinstance(index, tuple) else (index,)
-    if len(parts) > len(shape) or not all(isinstance(part, slice) for part in parts):
-        return NotImplemented
+        y = np.zeros(shape, x.dtype)
+        y[index] = x
+        return y
+    xp = array_module(x)
     cut = [(axis, *part.indices(n)) for axis, (part, n) in enumerate(zip(parts, shape, strict=False)) if part.indices(n) != (0, n, 1)]
     if len(cut) != 1:
         return NotImplemented

@@ -4,7 +4,9 @@ import numpy as np
 
 
 def broadcast_to(x, *, shape):
-    """One number seen as an array of this shape, read-only.  x: ()."""
+    """One number seen as an array of this shape, read-only.  x: (), an array or a NumPy number, which is what arithmetic makes of it."""
+    if isinstance(x, np.generic):
+        x = np.asarray(x)
     if type(x) is not np.ndarray or x.ndim:
         return NotImplemented
     y = np.ndarray(shape, x.dtype, x, strides=(0,) * len(shape))

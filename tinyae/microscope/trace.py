@@ -42,7 +42,9 @@ class Trace:
 
     def on_forward(self, primitive, args, attributes, result):
         """The engine says: one operation was recorded, and the line that did so is on the stack."""
-        frame, engine_files = sys._getframe(3), []  # above this function, `record` and `__call__`
+        frame, engine_files = sys._getframe(2), []  # above this function and `apply`
+        if frame.f_code is type(primitive).__call__.__code__:
+            frame = frame.f_back
         while frame.f_code is not self._inside and names.room_of(frame.f_code.co_filename) in ENGINE and frame.f_back is not None:
             engine_files.append(frame.f_code.co_filename)
             frame = frame.f_back

@@ -61,10 +61,10 @@ class Autoencoder(Module):
         hidden, channels = as_widths(hidden), as_widths(channels, "channels")
         check_sizes(features=features, latent=latent, hidden=hidden, channels=channels)
         rng = make_rng(0) if rng is None else rng
-        self.config = {"model": "autoencoder", "features": int(features), "latent": int(latent), "hidden": hidden, "activation": activation}
-        self.config |= {"channels": channels, "image_shape": image_shape}
         self.features, self.latent = features, latent
         self.encoder, self.decoder = encoder_and_decoder(features, latent, latent, features, hidden, channels, image_shape, activation, rng)
+        self.config = {"model": "autoencoder", "features": int(features), "latent": int(latent), "hidden": hidden, "activation": activation}
+        self.config |= {"channels": channels, "image_shape": image_shape}
 
     def rows(self, x):
         """x, (N, ...), as (N, D) of the weights' dtype."""

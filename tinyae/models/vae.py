@@ -39,12 +39,12 @@ class VAE(Module):
         check_sizes(features=features, latent=latent, hidden=hidden, channels=channels)
         self.likelihood = likelihood_named(likelihood, variance)
         rng = make_rng(0) if rng is None else rng
-        self.config = {"model": "vae", "features": int(features), "latent": int(latent), "hidden": hidden, "likelihood": likelihood}
-        self.config |= {"activation": activation, "variance": variance, "channels": channels, "image_shape": image_shape}
         self.features, self.latent = features, latent
         self.posterior, self.prior, self.objective = Normal, StandardNormal(), ELBO()
         sizes = features, 2 * latent, latent, self.likelihood.outputs * features
         self.encoder, self.decoder = encoder_and_decoder(*sizes, hidden, channels, image_shape, activation, rng)
+        self.config = {"model": "vae", "features": int(features), "latent": int(latent), "hidden": hidden, "likelihood": likelihood}
+        self.config |= {"activation": activation, "variance": variance, "channels": channels, "image_shape": image_shape}
 
     def rows(self, x):
         """x, (N, ...), as (N, D) of the weights' dtype; raises an error where it is outside the likelihood's support."""

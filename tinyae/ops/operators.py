@@ -65,7 +65,7 @@ def refuse(error):
 
 def getitem(self, index):
     """self[index], as in NumPy; a Tensor as index stands for its data."""
-    return indexing.getitem(self, index=tuple(map(raw, index)) if isinstance(index, tuple) else raw(index))
+    return indexing.getitem.apply((self,), {"index": tuple(map(raw, index)) if isinstance(index, tuple) else raw(index)})
 
 
 def reshape(self, *shape):
@@ -96,7 +96,9 @@ def reduction(operation):
     """The method for a reduction along `axis` (None: all; an axis; a tuple)."""
 
     def reduced(self, axis=None, keepdims=False, **attributes):
-        return operation(self, axis=axis, keepdims=keepdims, **attributes)
+        if attributes:
+            return operation(self, axis=axis, keepdims=keepdims, **attributes)
+        return operation.apply((self,), {"axis": axis, "keepdims": keepdims})
 
     return reduced
 

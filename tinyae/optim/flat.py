@@ -17,7 +17,7 @@ def listed(parameters):
 
 def trained(parameter):
     """Whether it has a gradient, and is not frozen."""
-    return parameter.grad is not None and parameter.requires_grad
+    return parameter.grad is not None and parameter.wanted
 
 
 def no_gradient():
