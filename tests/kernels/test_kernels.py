@@ -60,6 +60,7 @@ def test_a_part_of_an_axis_goes_back_in_one_launch_on_a_gpu(data):
     gy[gy > 1] = math.inf
     expected = np.zeros(shape)
     expected[index] = gy
+    np.testing.assert_array_equal(ta.ops.scatter_add.fast(gy, index=index, shape=shape), expected)
     with fake_gpu() as counters:
         there = to_device(gy)
         ta.ops.scatter_add(there, index=index, shape=shape)
@@ -126,6 +127,14 @@ def test_a_mask_leaves_no_trace_of_what_it_hides():
         assert np.isnan(g * mask).any()  # the product that looks like the same
 
 
+def test_the_row_that_relus_share_is_never_given_away():
+    with pytest.raises(ValueError, match="read-only"):
+        elementwise.row(3, 0, np.dtype(np.float32))[0] = 1
+    y = ta.ops.relu(np.zeros(3, np.float32))
+    y += 1
+    assert ta.ops.relu(np.full(3, -1, np.float32)).tolist() == [0, 0, 0]
+
+
 @pytest.mark.parametrize("order", [[0, 1, 2, 3], [1, 2, 3, 0], [3, 1, 0, 2]])
 def test_the_result_keeps_the_order_in_memory(order):
     x = in_order(np.random.default_rng(0).normal(size=(2, 3, 4, 5)).astype(np.float32), order)
@@ -155,8 +164,10 @@ def test_plain_leaves_kernels_out_and_ends_with_its_block(monkeypatch):
     assert ta.ops.relu(x).tolist() == [0, 0]
 
 
-def test_one_number_seen_as_many_cannot_be_written():
-    y = ta.ops.broadcast_to(np.float32(2).reshape(()), shape=(2, 3))
+@pytest.mark.parametrize("number", [np.float32(2), np.float32(2).reshape(()), np.float64(2)])
+def test_one_number_seen_as_many_cannot_be_written(number):
+    y = ta.ops.broadcast_to.fast(number, shape=(2, 3))
+    assert y.dtype == number.dtype and y.strides == (0, 0)
     assert y.tolist() == [[2, 2, 2], [2, 2, 2]]
     with pytest.raises(ValueError, match="read-only"):
         y[0, 0] = 1
