@@ -167,7 +167,8 @@ def test_plain_leaves_kernels_out_and_ends_with_its_block(monkeypatch):
 @pytest.mark.parametrize("number", [np.float32(2), np.float32(2).reshape(()), np.float64(2)])
 def test_one_number_seen_as_many_cannot_be_written(number):
     y = ta.ops.broadcast_to.fast(number, shape=(2, 3))
-    assert y.dtype == number.dtype and y.strides == (0, 0)
+    assert y.dtype == number.dtype
+    assert y.strides == (0, 0)
     assert y.tolist() == [[2, 2, 2], [2, 2, 2]]
     with pytest.raises(ValueError, match="read-only"):
         y[0, 0] = 1
