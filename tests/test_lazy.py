@@ -36,6 +36,18 @@ def test_a_first_training_loads_neither_checks_nor_metrics_nor_pictures():
     assert not modules & (rooms | {"PIL", "importlib.metadata", "jinja2", "matplotlib", "pooch", "rich", "safetensors", "statistics"})
 
 
+def test_a_page_of_help_loads_no_pictures():
+    program = """
+import contextlib
+from tinyae.cli import main
+with contextlib.suppress(SystemExit):
+    main(["train", "--help"])
+"""
+    modules = loaded(program)
+    assert "tinyae.cli.uses" in modules
+    assert not modules & {"tinyae.figures", "tinyae.report", "matplotlib", "PIL", "jinja2", "pooch", "rich", "safetensors"}
+
+
 @pytest.mark.parametrize("name", ta.__all__)
 def test_a_name_can_be_the_first_that_is_asked_for(name):
     assert "tinyae" in loaded(f"from tinyae import {name}")

@@ -11,7 +11,6 @@ from tinyae.cli.arguments import file, folder, whole
 from tinyae.cli.runs import save
 from tinyae.errors import ArgumentError, DataError
 from tinyae.evaluation import bits_back
-from tinyae.figures import uses as pictures
 from tinyae.training import Run
 from tinyae.training.files import write_atomic
 
@@ -53,7 +52,7 @@ def compress(arguments, command):
     print(f"{len(x):,} images ({test.binarisation}) in {arguments.out}, {len(content):,} bytes; decompressed and compared: every pixel is the same")
     print("bits per image: " + ", ".join(f"{name} {value:.2f}" for name, value in bits.items()))
     print("net: what the images add; the file also has the initial bits, which come back, heads that are not full, and a header")
-    save(pictures.sizes(bits), run.folder / "figures" / "compression.png")
+    save(ta.figures.uses.sizes(bits), run.folder / "figures" / "compression.png")
 
 
 def add_decompress(commands):

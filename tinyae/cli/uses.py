@@ -9,8 +9,6 @@ from tinyae.errors import ArgumentError
 from tinyae.evaluation import uses
 from tinyae.evaluation.anomaly import auroc, auroc_standard_error
 from tinyae.evaluation.terms import takes_labels
-from tinyae.figures import uses as pictures
-from tinyae.figures.latent import kl_per_dimension
 from tinyae.models.denoising import CORRUPTIONS
 from tinyae.training import Run
 
@@ -63,7 +61,7 @@ def denoise(arguments, command):
     print(f"mean squared error per pixel over {len(clean):,} test images: noisy {before:.5f}, denoised {after:.5f}, the ratio {after / before:.3f}")
     rows = ta.figures.pictures.one_of_each_class(test.labels, IN_A_ROW)
     shown = {"test images": clean[rows], f"{arguments.noise}, {arguments.amount:g}": noisy[rows], "denoised": again[rows]}
-    saved(pictures.image_rows(shown, test.image_shape), run, arguments, "denoised")
+    saved(ta.figures.uses.image_rows(shown, test.image_shape), run, arguments, "denoised")
 
 
 def add_anomalies(commands):
@@ -94,7 +92,7 @@ def anomalies(arguments, command):
     print(f"area under the ROC curve, {name} against those of {test.name}: {area:.4f} (standard error {error:.4f}; 0.5 is chance)")
     unit = "squared error" if model.likelihood is None else f"-log p(x) in nats, {arguments.samples} importance samples"
     shown = {key: x[np.argsort(-scores[key], kind="stable")[:IN_A_ROW]] for key, x in sets.items()}
-    saved(pictures.anomalies(scores, shown, test.image_shape, unit), run, arguments, "anomalies")
+    saved(ta.figures.uses.anomalies(scores, shown, test.image_shape, unit), run, arguments, "anomalies")
 
 
 def add_interpolate(commands):
@@ -123,7 +121,7 @@ def interpolate(arguments, command):
         )
         print(f" and {np.linalg.norm(z[1]):.3g}")
     labels = ["from", "", *(f"{t:.2g}" for t in np.linspace(0, 1, arguments.steps)), "", "to"]
-    saved(pictures.image_rows(rows, test.image_shape, labels), run, arguments, "interpolated")
+    saved(ta.figures.uses.image_rows(rows, test.image_shape, labels), run, arguments, "interpolated")
 
 
 def add_attribute(commands):
@@ -157,7 +155,7 @@ def attribute(arguments, command):
             end="",
         )
         print(f" {arguments.end}, {(became == arguments.start).mean():.1%} to one of class {arguments.start}")
-    saved(pictures.image_rows(rows, test.image_shape), run, arguments, "attribute")
+    saved(ta.figures.uses.image_rows(rows, test.image_shape), run, arguments, "attribute")
 
 
 def add_traverse(commands):
@@ -176,10 +174,10 @@ def traverse(arguments, command):
     if arguments.image >= len(test):
         raise ArgumentError("traverse: there is no such test image.", expected=f"0 to {len(test) - 1}", got=arguments.image)
     x = test.take(slice(None), rng.stream("pixels"))
-    kl = kl_per_dimension(model, x)
+    kl = ta.figures.latent.kl_per_dimension(model, x)
     order = np.argsort(-kl, kind="stable")[: arguments.dimensions]
     grid = uses.decoded(model, uses.traverse(uses.codes_of(model, x[[arguments.image]])[0], order, VALUES))
     print("KL by dimension, nats: " + ", ".join(f"z{j + 1} {kl[j]:.3g}" for j in order))
     rows = {f"$z_{{{j + 1}}}$, {kl[j]:.2g} nats": images for j, images in zip(order, grid, strict=True)}
     labels = [f"{value:.2g}".replace("-", "\N{MINUS SIGN}") for value in VALUES]
-    saved(pictures.image_rows(rows, test.image_shape, labels), run, arguments, "traversals")
+    saved(ta.figures.uses.image_rows(rows, test.image_shape, labels), run, arguments, "traversals")

@@ -1,5 +1,6 @@
 """Pictures of a model and its training, all in one style.  Nothing else imports matplotlib."""
 
+from tinyae.figures import uses
 from tinyae.figures.curves import learning_curves
 from tinyae.figures.diagram import architecture, by
 from tinyae.figures.images import interpolation, manifold, prior_quantiles, prior_samples, reconstructions
@@ -26,4 +27,5 @@ __all__ = [
     "reconstructions",
     "save",
     "things",
+    "uses",
 ]
