@@ -2,7 +2,7 @@
 
 import linecache
 import os
-import sys
+from sys import _getframe
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 LESSONS = PACKAGE + "lessons" + os.sep  # where a wheel puts the lessons: reader's code, not ours
@@ -74,13 +74,14 @@ def caller(depth=1):
 
     depth: how many frames up to begin.  The line is looked up when it is shown, see `line_of`.
     """
-    frame = sys._getframe(depth)
-    while frame is not None:
-        code = frame.f_code
-        if not _ours[code.co_filename]:
-            return code, frame.f_lasti
+    frame = _getframe(depth)
+    code = frame.f_code
+    while _ours[code.co_filename]:
         frame = frame.f_back
-    return None
+        if frame is None:
+            return None
+        code = frame.f_code
+    return code, frame.f_lasti
 
 
 def line_of(site):

@@ -122,10 +122,10 @@ class Primitive(Formulated):
             raise guards.explained(self, error, arrays, attributes) from error
         if dtype is None:  # a Python number stays one: as a NumPy float64 it would widen float32 arrays
             return y.item() if type(y) is np.float64 and not any(hasattr(arg, "dtype") for arg in args) else y
-        if type(y) is not np.ndarray and isinstance(y, np.generic):
-            y = np.asarray(y)
-        if getattr(y, "dtype", None) is not dtype:
-            guards.check_result(self, y, args)
+        if type(y) is not np.ndarray or y.dtype is not dtype:
+            y = np.asarray(y) if isinstance(y, np.generic) else y
+            if getattr(y, "dtype", None) is not dtype:
+                guards.check_result(self, y, args)
         recording, observers = state.switches
         result = Tensor.of(y, None)
         if mask and recording and (y.dtype is dtype or y.dtype.kind in "fc"):
