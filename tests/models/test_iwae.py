@@ -108,6 +108,22 @@ def test_bounds_of_one_sample_are_a_vae_with_so_many_draws_and_one_bound_is_the_
     assert iwae(bounds=4).loss(x, rng=ta.rng(1)).loss.item() == iwae().loss(x, noise=drawn).loss.item()
 
 
+def test_convolutions_take_several_draws_as_they_take_one():
+    sizes = {"channels": (2, 4), "image_shape": (4, 8), "activation": "tanh"}
+    model = moved(ta.models.IWAE(32, 3, (5,), samples=K, **sizes, rng=ta.rng(0)))
+    vae = moved(ta.models.VAE(32, 3, (5,), **sizes, rng=ta.rng(0)))
+    vae.load_state_dict(model.state_dict())
+    x, noise = images(features=32), noise_of(K, N)
+    apart = [vae.loss(x, noise=draw) for draw in noise]
+    assert math.isclose(vae.loss(x, noise=noise).loss.item(), np.mean([terms.loss.item() for terms in apart]), rel_tol=1e-12)
+    log_weights = np.stack([vae.log_weights(x, draw).data for draw in noise])
+    np.testing.assert_allclose(model.log_weights(x, noise).data, log_weights, rtol=1e-12)
+    bound = math.log(K) - logsumexp(log_weights, axis=0).mean()
+    assert math.isclose(model.loss(x, noise=noise).loss.item(), bound, rel_tol=1e-12)
+    several, one = (ta.evaluation.log_likelihood(vae, x, samples=K, rng=ta.rng(3), at_once=n) for n in (10**6, 1))
+    np.testing.assert_allclose(several[-1], one[-1], rtol=1e-9)
+
+
 def test_the_terms_belong_together():
     terms = iwae().loss(images(), noise=noise_of(K, N))
     assert terms.loss.item() == terms.importance_bound.item() < terms.negative_elbo.item()
@@ -290,11 +306,23 @@ def test_a_model_is_built_from_its_configuration_and_every_setting_counts():
         ({"samples": 2.5}, "samples: a size"),
         ({"bounds": 0}, "bounds: a size"),
         ({"gradient": "score"}, "unknown gradient 'score'"),
+        ({"likelihood": "gaussian-calibrated", "gradient": "doubly-reparameterized"}, "log-weights that depend on their own draw alone"),
     ],
 )
 def test_settings_out_of_range_are_refused(settings, says):
     with pytest.raises(ArgumentError, match=says):
         ta.models.IWAE(12, **settings, rng=ta.rng(0))
+
+
+def test_what_couples_the_draws_would_give_the_doubly_reparameterised_gradient_another_mean():
+    """Why the calibrated variance is refused: the mean over many draws is not that of the bound's own gradient."""
+    x = np.random.default_rng(0).uniform(size=(3, 4))
+    model = ta.models.IWAE(4, 2, (), "gaussian", samples=3, rng=ta.rng(0)).astype("float64")
+    for likelihood, differ in ((model.likelihood, False), (ta.models.likelihoods.CalibratedGaussian(), True)):
+        model.likelihood, drawn = likelihood, []
+        for model.gradient in file.GRADIENTS:
+            drawn.append(draws_of_gradient(model, x, 400)[0])
+        assert (abs(scores(*drawn)).max() > 8) == differ
 
 
 @pytest.mark.parametrize("shape", [(N,), (K - 1, N), (K, 2, N)])

@@ -310,3 +310,16 @@ def test_data_that_do_not_fit_are_refused(kind):
         model.loss(points(features=5))
     with pytest.raises(DataError, match="NaN"):
         model.encode(np.full((2, 6), np.nan))
+
+
+@pytest.mark.parametrize("decay", [0.5, 0.99])
+def test_averaged_columns_have_length_1_too(decay, monkeypatch):
+    def lengths():
+        model = ta.models.SAE(16, 24, rng=ta.rng(0))
+        ta.fit(model, ta.data.load("superposition", split="train").rows(slice(0, 2000)), epochs=2, lr=0.01, average=decay, progress=False)
+        return np.linalg.norm(model.dictionary.data, axis=0)
+
+    np.testing.assert_allclose(lengths(), 1, rtol=1e-6)
+    monkeypatch.delattr(ta.models.SAE, "constrain")
+    monkeypatch.setattr(ta.models.SAE, "after_step", lambda self, rng: self.dictionary.assign(unit(self.dictionary.data)))
+    assert lengths().min() < 1 - 1e-4, "the mean of unit vectors is shorter"

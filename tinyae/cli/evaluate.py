@@ -31,7 +31,7 @@ def add_settings(add):
 
 def add_evaluate(commands):
     """The arguments of `tinyae evaluate`."""
-    lines = [f"  {name:<20} {metric.says}\n{'':<22} needs {'; '.join(metric.needs)}" for name, metric in METRICS.items()]
+    lines = [f"  {name:<20} {metric.says}\n{'':<22} needs {'; '.join(metric.needs) or 'nothing more'}" for name, metric in METRICS.items()]
     epilog = "example: tinyae evaluate runs/vae-digits-1 --metrics nll active-units\n\nmetrics:\n" + "\n".join(lines)
     add = commands.add_parser("evaluate", help="measure a trained model on its test split", epilog=epilog)
     add.add_argument("folder", metavar="RUN", type=folder, help="the folder of a run; the numbers join its metrics.json, under evaluation")

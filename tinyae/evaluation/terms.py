@@ -73,7 +73,9 @@ def evaluate(model, data, *, rng, draws=1, batch_size=1000):
     """The mean of each term over all examples of `data`: a dict of floats (nats per example for a VAE).  The model is in evaluation mode.
 
     A short last batch counts by its size.  draws: passes over the data, each with fresh noise (a model without noise
-    gives the same in each).  rng: a stream; the same stream gives the same numbers, whatever the size of the batches.
+    gives the same in each).  rng: a stream; the same stream gives the same numbers, whatever the size of the batches, where the loss is a
+    mean over examples with one draw for each.  Not where it couples a batch, as free bits, a capacity or the sparsity of a unit do, or draws
+    several numbers for an example (IWAE, probes): those are then means over batches of `batch_size`.
     """
     data, loss, mean = as_dataset(data, "test"), named_loss(model), Mean()
     with no_grad(), evaluating(model):

@@ -70,6 +70,9 @@ class IWAE(VAE):
         if gradient not in GRADIENTS:
             raise ArgumentError(f"unknown gradient {gradient!r}.", expected="one of " + ", ".join(GRADIENTS))
         super().__init__(features, latent, hidden, likelihood, activation, variance, channels, image_shape, rng=rng)
+        if self.likelihood.coupled and gradient == "doubly-reparameterized":
+            rule = "the doubly reparameterized gradient needs log-weights that depend on their own draw alone."
+            raise ArgumentError(rule, got=f"likelihood={likelihood!r}", remedy="another likelihood, or gradient='reparameterized'")
         self.samples, self.bounds, self.gradient, self.objective = int(samples), int(bounds), gradient, ImportanceBound()
         self.config |= {"model": "iwae", "samples": self.samples, "bounds": self.bounds, "gradient": gradient}
 

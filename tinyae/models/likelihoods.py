@@ -87,14 +87,15 @@ class CalibratedGaussian(Likelihood, Module):
     """p(x | z) = N(x; decoder's output, variance), the variance that fits best: the mean squared error per feature of the batch.
 
     In training -log p(x | z) is thus D/2 (log(2 pi MSE) + 1) on average: minimised over the variance, which needs no choice and no step of
-    an optimiser.  The gradient is that of a fixed variance of this size, as the derivative by the variance is 0.  In evaluation
+    an optimiser.  The gradient is that of a fixed variance of this size, as the derivative by the variance is 0: of a mean of log p, as in a
+    VAE.  The bound of an IWAE weights the draws, so there a part of the gradient goes through the variance.  In evaluation
     (`model.eval()`) the variance is a moving average over the last training batches: chosen on the test data, it would be no likelihood.
 
     Coupled over the batch: a batch beside its own copy has the same loss, but the loss of two different batches together is at least
     the mean of their losses, as the logarithm is concave.  Rybkin, Daniilidis & Levine 2021, equations 4 and 5.
     """
 
-    name, momentum = "gaussian-calibrated", 0.1
+    name, momentum, coupled = "gaussian-calibrated", 0.1, True
 
     def __init__(self):
         self.variance = Buffer(1.0)

@@ -33,10 +33,11 @@ class Likelihood:
     """`likelihood(decoded)` is the Distribution p(x | z), with log_prob(x) and nll(x) in nats and a mean in the scale of x.
 
     decoded: (..., outputs D), first the D numbers of the first kind, then the D of the second, ...; x: (..., D).  Support of x:
-    [low, high].  binary: whether x must be 0 or 1 for log_prob to be a log-probability.
+    [low, high].  binary: whether x must be 0 or 1 for log_prob to be a log-probability.  coupled: whether log_prob of an example depends on
+    the others of the batch, and on other draws.
     """
 
-    low, high, outputs, binary = -math.inf, math.inf, 1, False
+    low, high, outputs, binary, coupled = -math.inf, math.inf, 1, False, False
 
     def check_data(self, data):
         """Raise DataError where log_prob of the values of a Dataset would be no log-likelihood: grey values under a Bernoulli."""

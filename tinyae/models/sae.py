@@ -119,9 +119,13 @@ class SAE(Module):
     def after_step(self, rng):
         """Columns of length 1, the count of idle examples, and new beginnings.  rng: a stream for `revive`."""
         h, error = self.last
-        self.dictionary.assign(unit(self.dictionary.data))
+        self.constrain()
         self.idle.assign((self.idle.data + len(h)) * ~(h > 0).any(axis=0))
         self.revive(error, rng)
+
+    def constrain(self):
+        """Bring the columns of the dictionary back to length 1."""
+        self.dictionary.assign(unit(self.dictionary.data))
 
     def dead(self):
         """Which units were 0 for `DEAD_AFTER` examples in training: truth values (J,)."""

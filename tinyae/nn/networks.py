@@ -22,7 +22,7 @@ def conv_encoder(image_shape, channels, hidden, outputs, *, activation="relu", r
 
 
 def conv_decoder(latent, hidden, channels, image_shape, *, activation="relu", rng):
-    """Codes (N, latent) to rows (N, D) of images: the mirror of `conv_encoder`, with `hidden` and `channels` as listed there.
+    """Codes (..., latent) to rows (..., D) of images: the mirror of `conv_encoder`, with `hidden` and `channels` as listed there.
 
     A size that is halved with a rest, 7 to 3, is given back by output_padding.
     """
@@ -31,7 +31,18 @@ def conv_decoder(latent, hidden, channels, image_shape, *, activation="relu", rn
     for small, large in itertools.pairwise(shapes):
         rest = tuple(size % 2 for size in large[1:])
         layers += [activation_named(activation), ConvTranspose2d(small[0], large[0], 4, 2, 1, output_padding=rest, rng=rng)]
-    return Sequential(*layers, Flatten())
+    return OfRows(*layers, Flatten())
+
+
+class OfRows(Sequential):
+    """A chain whose layers know one axis of examples, for rows with any axes before them, as of several draws of a code: (..., K) to (..., D)."""
+
+    def forward(self, x):
+        """x: (..., K).  Returns (..., D)."""
+        if x.ndim == 2:
+            return super().forward(x)
+        y = super().forward(x.reshape((math.prod(x.shape[:-1]), x.shape[-1])))
+        return y.reshape((*x.shape[:-1], y.shape[-1]))
 
 
 def stages(image_shape, channels):

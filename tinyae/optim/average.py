@@ -13,7 +13,8 @@ class WeightAverage:
     """The average of each parameter over the recent steps: average <- average + (1 - decay) (parameter - average).
 
     It begins with the weights of the moment.  model: a Module, or a list of parameters (frozen ones are averaged too, and stay
-    what they are).  A model's buffers, such as running statistics, are left alone: they are averages already.
+    what they are).  A model's buffers, such as running statistics, are left alone: they are averages already.  A model that constrains its
+    weights has `constrain()`, which brings averages back to what is allowed: the mean of unit vectors is shorter than they are.
     warm_up: in the t-th update the decay is at most (1 + t) / (10 + t), so that the beginning is soon forgotten.
 
         average = WeightAverage(model, 0.999)
@@ -28,7 +29,7 @@ class WeightAverage:
         if not 0 <= decay < 1:
             raise ArgumentError("WeightAverage: the decay must be in [0, 1).", got=decay)
         named = model.named_parameters() if hasattr(model, "named_parameters") else enumerate(model)
-        self.parameters = {str(name): p for name, p in named}
+        self.parameters, self.constrain = {str(name): p for name, p in named}, getattr(model, "constrain", None)
         self.averages = {name: p.data.copy() for name, p in self.parameters.items()}
         self.decay, self.warm_up, self.updates = decay, warm_up, 0
 
@@ -54,6 +55,8 @@ class WeightAverage:
         own = [p.data.copy() for _, p in pairs]
         for average, p in pairs:
             p.assign(average)
+        if self.constrain is not None:
+            self.constrain()
         try:
             yield
         finally:
