@@ -320,3 +320,43 @@ def test_take_asks_for_integers_and_top_k_knows_numbers_without_sign():
         ops.take(leaf(1.0, 2.0), np.array([True, False]))
     values, indices = ops.top_k(np.array([0, 5, 3], np.uint8), 1)
     assert (values.tolist(), indices.tolist()) == ([5], [1])
+
+
+def test_a_leaf_shares_no_memory_with_what_it_was_made_of():
+    for source in (np.ones(3).view(np.recarray), memoryview(np.ones(3)), np.ones(3)):
+        x = ta.Tensor(source, requires_grad=True)
+        x.assign(np.zeros(3))
+        assert np.asarray(source).tolist() == [1, 1, 1]
+
+
+def test_what_was_copied_is_no_view():
+    c, w = ta.Tensor(np.arange(6.0).reshape(2, 3)), leaf(1, 1, 1, dtype=np.float64)
+    for copied in (c[[0, 1]].sum(axis=0), c[0, 1], c.T.reshape(-1)[:3]):
+        y = (w * copied).sum()
+        c[0] = 7.0
+        y.backward()
+    for seen in (c[0], c.T[:, 0], c.reshape(-1)[:3]):
+        y = (w * seen).sum()
+        c[0] = 8.0
+        with pytest.raises(GraphError, match="its input b was changed"):
+            y.backward()
+
+
+def test_what_has_no_gradient_is_refused_on_the_way_forward():
+    x, w = leaf([1, 2, 3], [4, 5, 6]), leaf([1, 2, 3], [4, 5, 6])
+    with pytest.raises(ArgumentError, match=r"to flatten the arrays"):
+        ops.concatenate([x, x], axis=None)
+    for weight, bias in ((w, leaf([1, 2])), (w, leaf([1, 2], [3, 4])), (leaf([[1, 2, 3]]), None)):
+        with pytest.raises(ShapeError, match=r"weight is a matrix \(O, I\), and bias a vector"):
+            ops.linear(x, weight, bias)
+    v = leaf(1, 2, 3)
+    ops.transpose(v, axes=0).sum().backward()
+    assert v.grad.tolist() == [1, 1, 1]
+    assert ops.broadcast_to(leaf(2)[0], shape=3).data.tolist() == [2, 2, 2]
+
+
+def test_a_method_says_how_it_is_called():
+    x = leaf([1, 2, 3])
+    for call, signature in ((lambda: x.clip(0, 1), r"clip\(x, \*, min=None, max=None\)"), (lambda: x.cumsum(0), r"cumsum\(x, \*, axis\)")):
+        with pytest.raises(DtypeError, match=signature):
+            call()

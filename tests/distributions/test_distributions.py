@@ -50,7 +50,7 @@ TABLE = {
     "normal": (Normal, [ONE, numbers(2, 1, high=0.3)], [(-1e4, 1e4), FAR]),
     "bernoulli": (Bernoulli, [2 * numbers(2, 3)], [(-1e4, 1e4)]),
     "continuous Bernoulli": (ContinuousBernoulli, [np.array([[-7.0], [4.0]])], [(-1e4, 1e4)]),
-    "continuous Bernoulli near 1/2": (ContinuousBernoulli, [np.array([[0.003], [-0.006]])], [(-1e-30, 0.0)]),
+    "continuous Bernoulli near 1/2": (ContinuousBernoulli, [np.array([[0.003], [-0.45]])], [(-1e-30, 0.0)]),
     "categorical": (Categorical, [2 * numbers(2, 3)], [(-1e4, 1e4)]),
     "concrete": (concrete, [numbers(3)], [(-1e4, 1e4)]),
     "laplace": (Laplace, [ONE, numbers(2, 1, high=0.3)], [(-1e4, 1e4), FAR]),
@@ -346,3 +346,26 @@ def test_a_planted_error_is_found(name, monkeypatch):
     assert semcheck_distribution(kind(*given[kind]), draws=draws).passed
     monkeypatch.setattr(kind, method, wrong)
     assert any(failure.check.startswith(row) for failure in semcheck_distribution(kind(*given[kind]), draws=draws).failures)
+
+
+LOGITS = np.array([-30.0, -1, -0.51, -0.49, -0.02, -0.0101, -0.0099, -1e-3, -1e-6, 0, 1e-6, 1e-3, 0.0099, 0.0101, 0.02, 0.3, 0.49, 0.51, 1, 5, 80])
+
+
+def test_a_continuous_bernoulli_is_smooth_at_logits_0():
+    a = ta.Tensor(np.zeros((1, 1)), requires_grad=True)
+    q, u = ContinuousBernoulli(a), np.array([[0.3]])
+    for value, slope in ((q.mean, 1 / 12), (q.rsample(u), 0.3 * 0.7 / 2), (q.entropy(), 0), (q.log_prob(u), 0.3 - 0.5)):
+        assert math.isclose(ta.grad(value.sum(), [a], retain_graph=True)[0].item(), slope, abs_tol=1e-15)
+    (slope,) = ta.grad(kl_divergence(q, ContinuousBernoulli(np.array([[2.0]]))), [a], cotangent=np.ones(1))
+    assert math.isclose(slope.item(), -2 / 12)  # logits - logits' times the variance
+
+
+def test_the_series_of_a_continuous_bernoulli_meets_the_quotient():
+    """The variance, the derivative of the mean: 1/a^2 - 1/(4 sinh(a/2)^2), whose digits cancel near 0; here in 64 bits of them."""
+    a = LOGITS[np.abs(LOGITS) > 1e-5].astype(np.float32)
+    wide = a.astype(np.longdouble)
+    exact = 1 / wide**2 - 1 / (4 * np.sinh(wide / 2) ** 2)
+    for dtype, tolerance in ((np.float32, 1e-5), (np.float64, 1e-11)):
+        x = ta.Tensor(a.astype(dtype), requires_grad=True)
+        found = ta.grad(ContinuousBernoulli(x).mean.sum(), [x])[0].data
+        np.testing.assert_allclose(found, exact.astype(float), rtol=tolerance)

@@ -322,3 +322,8 @@ def test_shapes_that_do_not_fit_are_shown(call, text, got):
         call(ta.Tensor(x))
     assert "x (2, 3, 8, 8)" in str(caught.value)
     assert got in str(caught.value)
+
+
+def test_no_channels_give_zeros_or_nothing():
+    assert ops.conv1d(ta.Tensor(np.ones((1, 0, 3))), np.ones((2, 0, 1))).data.tolist() == [[[0, 0, 0], [0, 0, 0]]]
+    assert ops.conv1d(ta.Tensor(np.ones((1, 2, 3))), np.ones((0, 2, 1))).shape == (1, 0, 3)

@@ -222,3 +222,32 @@ def test_on_a_device_a_label_outside_the_range_gets_a_row_of_zeros(backend):
     """To check it would wait for the device."""
     if backend != "numpy":
         assert to_numpy(ops.one_hot(to_device(np.array([5, 0])), 2)).tolist() == [[0, 0], [1, 0]]
+
+
+def test_integers_are_ordered_to_the_ends_of_their_range():
+    for integers in (np.array([-5, 3, np.iinfo(np.int64).min]), np.array([1, 2**63 + 5, 7], np.uint64), np.array([0, 255, 3], np.uint8)):
+        values, places = ops.top_k(integers, 3)
+        assert values.tolist() == sorted(integers.tolist(), reverse=True)
+        assert (integers[places] == values).all()
+
+
+def test_a_list_of_truth_values_is_no_list_of_indices():
+    for truth in ([True, False], True, np.array([True, False])):
+        with pytest.raises(DtypeError, match="the indices are integers"):
+            ops.take(ta.Tensor(np.zeros((2, 3))), truth, axis=0)
+    assert ops.take(ta.Tensor(np.zeros((2, 3))), [], axis=0).shape == (0, 3)
+
+
+@pytest.mark.parametrize("read", [lambda x, i: x[i], lambda x, i: x[i, 0], lambda x, i: ops.take(x, i, axis=0)])
+def test_an_index_that_is_changed_afterwards_changes_no_gradient(read, backend):
+    x, index = ta.Tensor(to_device(np.ones((3, 2))), requires_grad=True), ta.Tensor(to_device(np.array([0, 1])))
+    y = read(x, index).sum()
+    index.assign(to_device(np.array([2, 2])))
+    y.backward()
+    assert to_numpy(x.grad)[:, 0].tolist() == [1, 1, 0]
+
+
+def test_a_tensor_may_stand_in_an_index_that_is_written_to():
+    x = ta.Tensor(np.zeros((2, 3)))
+    x[ta.Tensor(np.array([1])), 2] = 9.0
+    assert x.data.tolist() == [[0, 0, 0], [0, 0, 9]]

@@ -159,7 +159,7 @@ class Primitive(Formulated):
     def share(self, result, args, arrays):
         """A result that is a view of a Tensor's memory changes with it."""
         for arg, array in zip(args, arrays, strict=True):
-            if isinstance(arg, Tensor) and (self.view or array_module(result.data).may_share_memory(result.data, array)):
+            if isinstance(arg, Tensor) and array_module(result.data).may_share_memory(result.data, array):
                 result.version = arg.version
                 break
 

@@ -25,8 +25,8 @@ class Tensor:
         if isinstance(data, Tensor):
             raise DtypeError("Tensor: this is a Tensor already.", remedy="use it as it is, or tensor.detach()")
         self.data = as_array(data, dtype)
-        if requires_grad and self.data is data:
-            self.data = array_module(data).array(data)
+        if requires_grad:
+            self.data = array_module(self.data).array(self.data)
         self.node = None  # the Node that made it; None for a leaf
         self.requires_grad = requires_grad
         self.grad = None

@@ -4,7 +4,9 @@ from tinyae.distributions.distribution import Reparameterised, uniform
 from tinyae.ops.exponential import exp, expm1, log, log1p
 from tinyae.ops.selection import abs, maximum, where
 
-NEAR = 0.01  # logits closer to 0 than this have a series, for the quotients become 0 / 0
+NEAR, NEAR_DRAW = 0.5, 0.01  # logits closer to 0 than this have a series, for the quotients lose their digits and become 0 / 0
+# the mean is 1/2 + sum_k c_k logits^k over k = 1, 3, 5, ..., with c_k = B / (k + 1)! and B the Bernoulli number of index k + 1
+SERIES = {1: 1 / 12, 3: -1 / 720, 5: 1 / 30240, 7: -1 / 1209600, 9: 1 / 47900160, 11: -691 / 1307674368000}
 
 
 class ContinuousBernoulli(Reparameterised):
@@ -22,20 +24,21 @@ class ContinuousBernoulli(Reparameterised):
     @property
     def mean(self):
         """1 / (1 - exp(-logits)) - 1 / logits, (..., D): nearer to 1/2 than sigmoid(logits)."""
-        smaller = smaller_mean(self.logits)
-        return where(self.logits > 0, 1 - smaller, smaller)
+        near, small, size = parts(self.logits, NEAR)
+        smaller = smaller_mean(size)
+        return where(near, 0.5 + small * even(small, SERIES.values()), where(self.logits > 0, 1 - smaller, smaller))
 
     def rsample(self, noise):
         """The point below which the share `noise` of the probability lies: log(1 + noise (exp(logits) - 1)) / logits.
 
         noise: (..., D), uniform on (0, 1).  Returns (..., D).
         """
-        t, near, size = sizes(self.logits)
+        near, small, size = parts(self.logits, NEAR_DRAW)
         positive = self.logits > 0
         u = where(positive, 1 - noise, noise)  # x for -logits is 1 - x: as if all were negative, nothing overflows
-        series = u - t * u * (1 - u) * (1 - t * (1 - 2 * u) / 3) / 2
-        x = where(near, series, -log1p(u * expm1(-size)) / size)
-        return where(positive, 1 - x, x)
+        x = -log1p(u * expm1(-size)) / size
+        series = noise + small * noise * (1 - noise) * (1 + small * (1 - 2 * noise) / 3) / 2
+        return where(near, series, where(positive, 1 - x, x))
 
     def log_prob(self, x):
         """The log-density of x, (..., D), in nats; summed over D.  Returns (...,).  Raises DataError outside [0, 1] (on the host)."""
@@ -44,24 +47,33 @@ class ContinuousBernoulli(Reparameterised):
 
     def entropy(self):
         """The differential entropy in nats, summed over D: 0 at logits 0, negative elsewhere.  Returns (...,)."""
-        t = abs(self.logits)
-        return (log_normaliser(-t) + t * smaller_mean(self.logits)).sum(axis=-1)
+        near, small, size = parts(self.logits, NEAR)
+        series = small * small * even(small, [c / (k + 1) - c for k, c in SERIES.items()])  # log_normaliser - logits * mean
+        return where(near, series, log(-expm1(-size) / size) + size * smaller_mean(size)).sum(axis=-1)
 
 
-def sizes(logits):
-    """(|logits|, whether it is near 0, |logits| where it is not and else 1)."""
+def parts(logits, limit):
+    """(whether |logits| is below the limit, logits where it is and else 0, |logits| where it is not and else 1)."""
     t = abs(logits)
-    near = t < NEAR
-    return t, near, where(near, 1, t)
+    near = t < limit
+    return near, where(near, logits, 0), where(near, 1, t)
+
+
+def even(x, coefficients):
+    """c_1 + c_3 x^2 + c_5 x^4 + ..., by Horner's rule."""
+    total, square = 0, x * x
+    for c in reversed(coefficients):
+        total = total * square + c
+    return total
 
 
 def log_normaliser(logits):
     """The logarithm of the integral of exp(x logits) over [0, 1], (exp(logits) - 1) / logits, elementwise."""
-    _, near, size = sizes(logits)
-    return where(near, logits / 2 + logits * logits / 24, maximum(logits, 0) + log(-expm1(-size) / size))
+    near, small, size = parts(logits, NEAR)
+    series = small / 2 + small * small * even(small, [c / (k + 1) for k, c in SERIES.items()])  # the integral of the mean
+    return where(near, series, maximum(logits, 0) + log(-expm1(-size) / size))
 
 
-def smaller_mean(logits):
-    """The mean for -|logits|, at most 1/2: 1 / t - 1 / (exp(t) - 1) with t = |logits|, elementwise."""
-    t, near, size = sizes(logits)
-    return where(near, 0.5 - t / 12, 1 / size + exp(-size) / expm1(-size))
+def smaller_mean(t):
+    """The mean for the logits -t, at most 1/2: 1 / t - 1 / (exp(t) - 1), elementwise.  t: not near 0."""
+    return 1 / t + exp(-t) / expm1(-t)

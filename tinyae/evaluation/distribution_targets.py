@@ -43,7 +43,7 @@ def numbers(*shape, low=-1.0, high=1.5):
 DISTRIBUTIONS = {
     normal: [(Normal, [numbers(2, 2, 1), numbers(2, 2, 1, high=0.4)], [numbers(2, 1), numbers(1, low=0.3)]), (Normal, [numbers(3, 1), 0.4], None)],
     bernoulli: [(bernoulli.Bernoulli, [2 * numbers(2, 2, 3)], [numbers(2, 3)])],
-    continuous_bernoulli: [(continuous_bernoulli.ContinuousBernoulli, [size * numbers(2, 2, 1)], [numbers(2, 1)]) for size in (9.0, 4e-3)],
+    continuous_bernoulli: [(continuous_bernoulli.ContinuousBernoulli, [size * numbers(2, 2, 1)], [numbers(2, 1)]) for size in (9.0, 0.3, 4e-3)],
     categorical: [
         (categorical.Categorical, [2 * numbers(2, 2, 3)], [numbers(2, 3)]),
         (categorical.Concrete, [numbers(3), 0.7], None),
@@ -156,12 +156,25 @@ def check_straight_through():
 
 
 def check_near_zero():
-    """A continuous Bernoulli's draw is the inverse of its distribution function, to 8 digits near logits 0, where nothing is 0 / 0."""
-    a, u = np.array([-5.0, -9e-3, -4e-3, 3e-3, 9e-3, 5.0]), np.array([[0.1], [0.6], [0.9]])
+    """A continuous Bernoulli's draw is the inverse of its distribution function, to 8 digits near logits 0, where nothing is 0 / 0.
+
+    Its mean, the integral of its density and its entropy are the quotients for which series stand, and all are smooth at 0.
+    """
+    b = np.array([[-0.45], [-0.1], [0.2], [0.45], [0.8]])
+    q, mean, normaliser = continuous_bernoulli.ContinuousBernoulli(b), 1 / -np.expm1(-b) - 1 / b, np.log(np.expm1(b) / b)
+    same(q.mean, mean)
+    np.testing.assert_allclose(q.mean - 0.5, mean - 0.5, rtol=1e-11)
+    np.testing.assert_allclose(continuous_bernoulli.log_normaliser(b), normaliser, rtol=1e-12)
+    np.testing.assert_allclose(q.entropy(), (normaliser - b * mean)[:, 0], rtol=1e-9)
+    zero = Tensor(np.zeros((1, 1)), requires_grad=True)
+    q = continuous_bernoulli.ContinuousBernoulli(zero)
+    for value, slope in ((q.mean, 1 / 12), (q.rsample(np.array([[0.3]])), 0.105), (q.entropy(), 0), (q.log_prob(np.array([[0.3]])), -0.2)):
+        same(grad(value.sum(), [zero], retain_graph=True)[0], slope)
+    a, u = np.array([-5.0, -9e-3, -4e-3, 3e-3, 9e-3, 0.8]), np.array([[0.1], [0.6], [0.9]])
     q = continuous_bernoulli.ContinuousBernoulli(a)
     np.testing.assert_allclose(np.expm1(a * q.rsample(u)) / np.expm1(a), np.broadcast_to(u, (3, 6)), rtol=3e-8)
     np.testing.assert_allclose([one.log_prob(np.zeros(1)) for one in map(type(q), a[:, None])], -np.log(np.expm1(a) / a), rtol=0, atol=1e-9)
-    leaf = Tensor(np.zeros(1), requires_grad=True)
+    leaf = Tensor(np.array([0, 1e60, -1e60]), requires_grad=True)
     q = continuous_bernoulli.ContinuousBernoulli(leaf)
     for y in (q.mean, q.rsample(np.full(1, 0.3)), q.log_prob(np.full(1, 0.3)), q.entropy()):
         assert np.isfinite(grad(y.sum(), [leaf])[0].data).all()

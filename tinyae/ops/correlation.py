@@ -31,7 +31,7 @@ def blocks(windows, x, height):
     x: an array (N, ...), height: the entries of a column.  On a GPU all steps are one block: fewer launches, no cache to mind.
     """
     n, stop = x.shape[0], 0
-    fitting = max(BLOCK // (height * x.itemsize), FEWEST) // max(1, n)
+    fitting = max(BLOCK // max(1, height * x.itemsize), FEWEST) // max(1, n)
     for box in runs(windows.steps, fitting if array_module(x) is np else math.prod(windows.steps)):
         start, stop = stop, stop + math.prod(map(len, box)) * n
         yield box, slice(start, stop)

@@ -6,7 +6,7 @@ error on NumPy; on a GPU, where a check would wait for the device, CuPy counts o
 
 import numpy as np
 
-from tinyae.autograd import primitive, raw
+from tinyae.autograd import Tensor, primitive, raw
 from tinyae.backend import array_module
 from tinyae.errors import ArgumentError, DtypeError, caller, show
 from tinyae.kernels.scatter import scatter_slice
@@ -17,6 +17,11 @@ from tinyae.ops.shapes import axis_of, full_slices, reshape
 def getitem(x, *, index):
     """x[index]: slices, integers, None, ..., integer arrays and boolean masks, as in NumPy."""
     return x[index]
+
+
+def fixed(index):
+    """An index as it is; of a Tensor a copy of its values, which the graph still needs when they may have been changed."""
+    return index.data.copy() if isinstance(index, Tensor) else index
 
 
 @getitem.vjp("x")
@@ -78,9 +83,11 @@ def take(x, indices, axis=None):
     """
     if axis is None:
         x, axis = reshape(x, shape=(-1,)), 0
-    if getattr(raw(indices), "dtype", np.dtype(int)).kind not in "iu":
-        raise DtypeError("take: the indices are integers.", got=f"dtype {indices.dtype}", at=show(caller()), remedy="x[mask] for truth values")
-    return getitem(x, index=(*full_slices(axis, x), raw(indices)))
+    indices = fixed(indices)
+    dtype = indices.dtype if hasattr(indices, "dtype") else np.asarray(indices).dtype
+    if dtype.kind not in "iu" and np.size(indices):
+        raise DtypeError("take: the indices are integers.", got=f"dtype {dtype}", at=show(caller()), remedy="x[mask] for truth values")
+    return getitem(x, index=(*full_slices(axis, x), indices))
 
 
 def sort(x, *, axis=-1):
@@ -92,7 +99,7 @@ def sort(x, *, axis=-1):
 def top_k(x, k, *, axis=-1):
     """(values, indices) of the k largest entries along `axis`, the largest first; of equals, the first.  The indices are plain integers."""
     axis, keys = axis_of(axis, x), raw(x)
-    keys = -keys if keys.dtype.kind == "f" else -keys.astype("int64")  # what has no sign would wrap
+    keys = -keys if keys.dtype.kind == "f" else ~keys  # of integers, the other way round as well, and none of them wraps
     if not 0 <= k <= keys.shape[axis]:
         raise ArgumentError("top_k: there are not so many entries.", expected=f"0 <= k <= {keys.shape[axis]}", got=f"k = {k}", at=show(caller()))
     indices = array_module(keys).argsort(keys, axis=axis, kind="stable")[(*full_slices(axis, keys), slice(k))]

@@ -9,17 +9,19 @@ from tinyae.errors import ArgumentError, caller, show
 from tinyae.ops.shapes import axis_of, full_slices
 
 
-def first(arrays):
-    """The first of several arrays.  Raises ArgumentError where there is none."""
+def first(arrays, axis):
+    """The first of several arrays.  Raises ArgumentError where there is none, or no axis along which they would be joined."""
     if not arrays:
         raise ArgumentError("there are no arrays to join.", expected="one or more", at=show(caller()))
+    if axis is None:
+        raise ArgumentError("axis: a whole number is needed.", got="None", at=show(caller()), remedy="to flatten the arrays, x.reshape(-1) of each")
     return arrays[0]
 
 
 @primitive
 def concatenate(*arrays, axis=0):
     """Arrays one after another along `axis`; the other axes agree.  Takes a list, as NumPy does, or several arrays."""
-    xp = array_module(first(arrays))
+    xp = array_module(first(arrays, axis))
     return xp.concatenate(arrays, axis=axis)
 
 
@@ -36,7 +38,7 @@ def seams(shapes, axis):
 @primitive
 def stack(*arrays, axis=0):
     """Arrays of one shape along a new axis, which stands at `axis` of the result.  Takes a list, as NumPy does, or several arrays."""
-    xp = array_module(first(arrays))
+    xp = array_module(first(arrays, axis))
     return xp.stack(arrays, axis=axis)
 
 

@@ -42,6 +42,8 @@ def rows(x):
 @primitive(shapes="(n?,i),(o,i),(o)->(n?,o)", formula="x @ weight.T + bias")
 def linear(x, weight, bias=None):
     """The affine map of a layer.  x: (..., I), weight: (O, I), bias: (O,) or None.  Returns (..., O)."""
+    if weight.ndim != 2 or (bias is not None and bias.ndim != 1):
+        raise ValueError("weight is a matrix (O, I), and bias a vector (O,)")
     y = rows(x) @ weight.T if x.ndim > 2 else x @ weight.T  # one product, where there would be one for each leading index
     if bias is not None:
         y += bias

@@ -4,6 +4,7 @@ from tinyae import guards
 from tinyae.autograd import Tensor, backward, raw, registry
 from tinyae.autograd.graph import state
 from tinyae.ops import activations, arithmetic, exponential, indexing, linear_algebra, reductions, selection, shapes
+from tinyae.ops.indexing import fixed
 
 
 def reflected(operation):
@@ -36,7 +37,7 @@ def setitem(self, index, value):
         raise guards.part_assigned()
     if state.recording and getattr(value, "requires_grad", False):
         raise guards.gradient_lost("assignment")
-    self.data[raw(index)] = raw(value)
+    self.data[tuple(map(raw, index)) if isinstance(index, tuple) else raw(index)] = raw(value)
     self.touch()
 
 
@@ -64,8 +65,8 @@ def refuse(error):
 
 
 def getitem(self, index):
-    """self[index], as in NumPy; a Tensor as index stands for its data."""
-    return indexing.getitem.apply((self,), {"index": tuple(map(raw, index)) if isinstance(index, tuple) else raw(index)})
+    """self[index], as in NumPy; a Tensor as index stands for its values of the moment."""
+    return indexing.getitem.apply((self,), {"index": tuple(map(fixed, index)) if isinstance(index, tuple) else fixed(index)})
 
 
 def reshape(self, *shape):
@@ -123,8 +124,8 @@ def operator(operation):
 
 
 def method(operation):
-    """The method for `operation(tensor, **attributes)`."""
-    return lambda self, **attributes: operation(self, **attributes)
+    """The method for `operation(tensor, **attributes)`; what is wrong with the arguments the operation says."""
+    return lambda *args, **attributes: operation(*args, **attributes)
 
 
 COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")

@@ -33,9 +33,10 @@ def _(gy, axes):
 
 
 def inverse(axes):
-    """The order of axes that undoes `axes`; None undoes itself."""
+    """The order of axes that undoes `axes`, a tuple or the only axis; None undoes itself."""
     if axes is None:
         return None
+    axes = axes if isinstance(axes, (tuple, list)) else (axes,)
     axes = [axis % len(axes) for axis in axes]
     return tuple(axes.index(i) for i in range(len(axes)))
 
