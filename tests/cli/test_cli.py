@@ -1,6 +1,7 @@
 """The command line: the main job end to end, its files, and one readable line for bad input."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -175,3 +176,21 @@ def test_the_microscope_prints_the_step(capsys):
     printed = capsys.readouterr().out
     assert "z = reparameterize(mean, log_variance, noise)" in printed
     assert "d loss / d log_variance = grad[z] * exp(log_variance / 2) * noise / 2" in printed
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="/dev/full is Linux's")
+@pytest.mark.parametrize("command", ["models", "datasets", "ops"])
+def test_output_that_finds_no_room_is_one_readable_line(command):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-m", "tinyae", command], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "No space left" in done.stderr
+
+
+def test_a_terminal_that_knows_few_letters_gets_the_others_replaced():
+    done = subprocess.run(
+        [sys.executable, "-m", "tinyae", "models", "ladder-vae"], env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True
+    )
+    assert done.returncode == 0
+    assert b"S?nderby" in done.stdout

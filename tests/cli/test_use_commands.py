@@ -71,6 +71,8 @@ def test_a_damaged_or_foreign_file_is_one_readable_line(runs, capsys):
         ("attribute {vae} --to 12", "no image has the label 12"),
         ("denoise {points}", "trained on points"),
         ("anomalies {vae} --data shapes", "another size"),
+        ("anomalies {vae} --data digits", "these are the images that are usual"),
+        ("attribute {vae} --from 3 --to 3", "--from and --to are one label"),
         ("compress {autoencoder}", "a VAE with a bernoulli likelihood"),
         ("compress {grey}", "only zeros and ones"),
         ("denoise {conditional}", "without labels"),

@@ -275,6 +275,7 @@ def test_the_prose_of_every_lesson_converts(lesson):
     found = outline.sections(lesson)
     assert {"derivation", "code", "check"} <= {name for name, _, _ in found}
     assert outline.goal_of(lesson)[1]
+    assert "##" not in outline.goal_of(lesson)[1]
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_more_than_fits_in_memory_is_refused_before_it_is_allocated(tmp_path, mo
 
 
 def test_a_folder_that_is_not_there_or_empty_is_told_as_such(tmp_path):
-    with pytest.raises(DataError, match="none: no such folder"):
+    with pytest.raises(DataError, match="none: no such folder or image"):
         ta.data.folder(tmp_path / "none")
     with pytest.raises(DataError, match="there are no images"):
         ta.data.folder(tmp_path)

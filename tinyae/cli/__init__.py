@@ -1,6 +1,8 @@
 """The `tinyae` command."""
 
 import argparse
+import errno
+import io
 import os
 import shlex
 import signal
@@ -24,9 +26,13 @@ from tinyae.errors import TinyaeError, one_line
 def main(argv=None):
     """Run the command line `argv`; returns the exit code: 0, 1 for a failed check, 2 for bad input, 130 after Ctrl-C."""
     argv = sys.argv[1:] if argv is None else argv
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal may not know every letter of a name
     arguments = parser().parse_args(argv)
     try:
-        return arguments.run(arguments, shlex.join(["tinyae", *argv])) or 0
+        code = arguments.run(arguments, shlex.join(["tinyae", *argv])) or 0
+        sys.stdout.flush()
+        return code
     except TinyaeError as error:
         print(f"tinyae: {one_line(error)}", file=sys.stderr)
         return 2
@@ -36,6 +42,12 @@ def main(argv=None):
     except BrokenPipeError:  # the reader of our output went away: head, less
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may the interpreter's last flush complain
         return 128 + signal.SIGPIPE
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        print(f"tinyae: the output cannot be written: {error.strerror}", file=sys.stderr)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 2
 
 
 def parser():

@@ -2,6 +2,7 @@
 
 import bz2
 import gzip
+import io
 import pathlib
 
 import numpy as np
@@ -73,8 +74,9 @@ def decompress(arguments, command):
     except OSError as error:
         raise ArgumentError(f"{arguments.file}: it cannot be read.", got=error.strerror) from error
     x = bits_back.decompress(model, content)
-    with open(arguments.out, "wb") as out:
-        np.save(out, x, allow_pickle=False)
+    out = io.BytesIO()
+    np.save(out, x, allow_pickle=False)
+    write_atomic(arguments.out, out.getvalue())
     print(f"{len(x):,} images in {arguments.out}, an array {x.shape} of zeros and ones")
     figure = ta.figures.images.draw_grid(ta.figures.images.in_tens(x[:SHOWN].astype(float)), run.data("test").image_shape)
     save(figure, run.folder / "figures" / "decompressed.png")

@@ -199,6 +199,7 @@ def unroll(arguments, command):
     found = target_of(arguments).trace()
     if arguments.out is None:
         sys.stdout.write(program_of(found))
+        print(f"tinyae: the program reads its arrays from step.npz; tinyae unroll {arguments.target} -o step.py writes both", file=sys.stderr)
         return
     for path in write(found, arguments.out):
         print(f"written: {path}")

@@ -80,6 +80,8 @@ def anomalies(arguments, command):
     own = test.take(slice(None), rng.stream("pixels"))
     if arguments.data is None:
         name, other = "images with pixels shuffled", own[:, rng.stream("shuffle").permutation(own.shape[1])]
+    elif arguments.data == test.name:
+        raise ArgumentError(f"--data {arguments.data}: these are the images that are usual.", remedy="another set, or none, for shuffled pixels")
     else:
         found = ta.data.load(arguments.data, split="test", binarisation=test.binarisation)
         if found.features != test.features:
@@ -135,6 +137,8 @@ def add_attribute(commands):
 def attribute(arguments, command):
     """`tinyae attribute`: adds s (mean code of one class - that of another), and asks the nearest training image what came out."""
     run, model, test, rng = opened(arguments)
+    if arguments.start == arguments.end:
+        raise ArgumentError("attribute: --from and --to are one label.", got=arguments.start)
     train = run.data("train")
     x, labels = train.take(slice(0, KNOWN), rng.stream("pixels")), train.labels[:KNOWN]
     if unknown := [label for label in (arguments.start, arguments.end) if label not in labels]:

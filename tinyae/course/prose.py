@@ -65,7 +65,7 @@ def plain(text, lesson):
 def goal(script):
     """The sentences after **Goal.** in a script, as Markdown on one line; empty where there are none."""
     for cell in script.cells:
-        if cell.kind == "markdown" and (found := re.search(r"\*\*Goal\.\*\*\s+(.+?)(?:\n\s*\n|\Z)", cell.text, re.DOTALL)):
+        if cell.kind == "markdown" and (found := re.search(r"\*\*Goal\.\*\*\s+(.+?)(?:\n\s*\n|\n## |\Z)", cell.text, re.DOTALL)):
             return " ".join(found[1].split())
     return ""
 

@@ -42,7 +42,7 @@ def image_files(path):
     """The paths of all images in a folder and its subfolders, in order; of a file that path alone.  Raises DataError where there is none."""
     path = pathlib.Path(path)
     if not path.exists():
-        raise DataError(f"{path}: no such folder.")
+        raise DataError(f"{path}: no such folder or image.")
     paths = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
     if not paths:
         raise DataError(f"{path}: there are no images.", expected="files " + " ".join(sorted(SUFFIXES)))

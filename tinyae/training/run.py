@@ -89,9 +89,10 @@ class Run:
         arrays, metadata = read_tensors(self.checkpoint)
         if "state" not in metadata:
             raise RunError(f"{self.checkpoint}: an older tinyae wrote it, which kept nothing to resume from.")
-        differ = [name for name, value in self.training.items() if metadata["training"].get(name) != value]
-        if differ or metadata["model"] != json.loads(json.dumps(getattr(state.model, "config", None))):
-            expected, got = ({name: of[name] for name in differ} or "another model" for of in (metadata["training"], self.training))
+        kept = metadata["training"] | (metadata["model"] or {})
+        asked = self.training | (json.loads(json.dumps(getattr(state.model, "config", None))) or {})
+        if differ := [name for name in asked | kept if asked.get(name) != kept.get(name)]:
+            expected, got = ({name: of.get(name) for name in differ} for of in (kept, asked))
             raise RunError(f"{self.folder}: it belongs to another training.", expected=expected, got=got)
         return arrays, metadata
 

@@ -7,6 +7,7 @@ write(trace, "step.py")
 """
 
 import ast
+import io
 import os
 import runpy
 import tempfile
@@ -21,6 +22,7 @@ from tinyae.microscope.unroll.copies import Copies, Names
 from tinyae.microscope.unroll.layout import block, heading, page, rule_note, shape_of, value_note
 from tinyae.microscope.unroll.tidy import tidy
 from tinyae.microscope.unroll.values import Cannot, Code
+from tinyae.training.files import write_atomic
 
 LONG = 12  # steps of a rule that are written in line
 
@@ -40,10 +42,10 @@ def write(trace, path):
     path = Path(path)
     data = path.with_suffix(".npz")
     text, arrays = _proved(trace, data.name)
-    for file, save in ((data, lambda part: _save(part, arrays)), (path, lambda part: part.write_text(text, encoding="utf-8"))):
-        part = file.with_name(file.name + ".part.npz")
-        save(part)
-        os.replace(part, file)
+    packed = io.BytesIO()
+    _save(packed, arrays)
+    write_atomic(data, packed.getvalue())
+    write_atomic(path, text)
     return path, data
 
 
