@@ -546,3 +546,12 @@ def test_numbers_are_those_of_the_files_of_checks(shelf):
     shelf("double")
     (library.folder() / "checks" / "notes.txt").write_text("")
     assert sheets.numbers() == [3]
+
+
+def test_an_option_without_a_lesson_asks_which(capsys, tmp_path):
+    for option in ("--start", "--hint", "--json"):
+        assert main(["exercise", option]) == 2
+        assert "of which lesson?" in capsys.readouterr().err
+    (tmp_path / "mine.py").write_text("")
+    assert main(["exercise", "6", "--start", str(tmp_path / "mine.py")]) == 2
+    assert "mine.py: it is no folder" in capsys.readouterr().err

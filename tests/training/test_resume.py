@@ -329,3 +329,9 @@ def test_the_folder_of_no_run_is_told_as_such(tmp_path):
         Run.open(tmp_path)
     with pytest.raises(RunError, match="does not say what data"):
         Run(tmp_path / "run", "vae", {}).data("test")
+
+
+def test_settings_that_are_no_object_are_said_to_be_none(tmp_path):
+    (tmp_path / "config.json").write_text("[1, 2]")
+    with pytest.raises(RunError, match="no JSON object"):
+        Run.open(tmp_path)

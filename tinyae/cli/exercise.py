@@ -36,6 +36,8 @@ def exercise(arguments, command):
     from tinyae.course.exercises import command as exercises
 
     if arguments.number is None:
+        if arguments.start is not None or arguments.hint is not None or arguments.json:
+            raise ArgumentError("exercise: of which lesson?", remedy="its number: tinyae exercise 6 --start")
         return print(exercises.listing())
     alone = [name for name in ("start", "hint") if getattr(arguments, name) is not None]
     if len(alone) == 2 or (alone and (arguments.files or arguments.json)):

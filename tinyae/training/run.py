@@ -113,6 +113,8 @@ def read_config(path):
     """The settings in a config.json.  Raises RunError where it is missing, damaged, or changed."""
     try:
         config = json.loads(path.read_text())
+        if not isinstance(config, dict):
+            raise ValueError("no JSON object")
         found = config.pop("checksum", None)
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise RunError(f"{path}: it cannot be read.", got=str(error), expected="a folder that `tinyae train` made") from error

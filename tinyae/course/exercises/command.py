@@ -80,6 +80,8 @@ def start(number, folder):
         with open(path, "x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError as error:
+        if not path.is_file():
+            raise RunError(f"{folder}: it is no folder.", remedy=f"tinyae exercise {number} --start FOLDER") from error
         raise RunError(f"{path}: it is there already, and is left as it is.", remedy=f"tinyae exercise {number} checks it") from error
     except OSError as error:
         raise RunError(f"{path}: it cannot be written.", got=f"{error.filename}: {error.strerror}") from error
