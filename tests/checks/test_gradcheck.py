@@ -498,3 +498,12 @@ def test_code_that_is_not_analytic_is_not_accused(own):
     assert gradcheck(own(modulus, lambda gy, x: gy * np.sign(x)), [np.array([1.0, -2.0])]).complex_step is None
     with pytest.raises(GradientError, match="analytic=False where the function is not"):
         gradcheck(ops.user_registry["modulus"], [np.array([1.0, -2.0])], analytic=True)
+
+
+def test_of_a_single_entry_no_factor_is_guessed():
+    def f(x):
+        return x**3
+
+    with pytest.raises(GradientError) as error:
+        gradcheck(f, [np.array([0.7])], backward=lambda gy, x: gy * x)
+    assert "factor" not in str(error.value)

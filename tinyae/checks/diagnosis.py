@@ -51,7 +51,7 @@ def factor(g, n, shapes):
             return f"a factor 1/{length}: a mean over {length} entries where a sum belongs"
         if math.isclose(c, length, rel_tol=CLOSE):
             return f"a factor {length}: a sum over {length} entries where a mean belongs"
-    return f"a factor: it is {c:.6g} times the derivative"
+    return f"a factor: it is {c:.6g} times the derivative" if g.size > 1 else None  # of a single entry, every error is one
 
 
 def transposed(g, n):
