@@ -51,7 +51,7 @@ class Distribution:
 
 def like(value, x):
     """A parameter as it is; a Python number as an array like x, for NumPy would make one of float64 of it."""
-    return value if hasattr(value, "shape") else raw(x) * 0 + value
+    return value if hasattr(value, "shape") else x * 0 + value
 
 
 def negative_of(kind, name):
