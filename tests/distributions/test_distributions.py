@@ -369,12 +369,3 @@ def test_the_series_of_a_continuous_bernoulli_meets_the_quotient():
         x = ta.Tensor(a.astype(dtype), requires_grad=True)
         found = ta.grad(ContinuousBernoulli(x).mean.sum(), [x])[0].data
         np.testing.assert_allclose(found, exact.astype(float), rtol=tolerance)
-
-
-@pytest.mark.parametrize("kind", [Bernoulli, ContinuousBernoulli])
-def test_logits_that_are_one_number_serve_all_features_and_widen_nothing(kind):
-    x = np.array([[0.0, 1.0, 1.0], [1.0, 0.0, 0.0]], np.float32)
-    for given in (x, ta.Tensor(x)):
-        found = kind(0.3).log_prob(given)
-        assert found.dtype == np.float32
-        np.testing.assert_array_equal(getattr(found, "data", found), kind(np.full(3, 0.3, np.float32)).log_prob(x))

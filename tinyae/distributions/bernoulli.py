@@ -2,7 +2,7 @@
 
 from tinyae.autograd import raw
 from tinyae.backend import check_rng
-from tinyae.distributions.distribution import Distribution, like
+from tinyae.distributions.distribution import Distribution
 from tinyae.ops.activations import sigmoid, softplus
 from tinyae.ops.likelihoods import bce_with_logits
 
@@ -34,7 +34,7 @@ class Bernoulli(Distribution):
     def nll(self, x):
         """-log_prob(x): the cross entropy, in nats, (...,)."""
         self.check_support(x, 0, 1)
-        return bce_with_logits(like(self.logits, x), x)
+        return bce_with_logits(self.logits, x)
 
     def entropy(self):
         """-p log p - (1 - p) log(1 - p), in nats, summed over D.  Returns (...,)."""

@@ -1,6 +1,6 @@
 """The continuous Bernoulli distribution of grey values in [0, 1].  Loaiza-Ganem & Cunningham 2019."""
 
-from tinyae.distributions.distribution import Reparameterised, like, uniform
+from tinyae.distributions.distribution import Reparameterised, uniform
 from tinyae.ops.exponential import exp, expm1, log, log1p
 from tinyae.ops.selection import abs, maximum, where
 
@@ -43,8 +43,7 @@ class ContinuousBernoulli(Reparameterised):
     def log_prob(self, x):
         """The log-density of x, (..., D), in nats; summed over D.  Returns (...,).  Raises DataError outside [0, 1] (on the host)."""
         self.check_support(x, 0, 1)
-        logits = like(self.logits, x)
-        return (x * logits - log_normaliser(logits)).sum(axis=-1)
+        return (x * self.logits - log_normaliser(self.logits)).sum(axis=-1)
 
     def entropy(self):
         """The differential entropy in nats, summed over D: 0 at logits 0, negative elsewhere.  Returns (...,)."""

@@ -49,11 +49,6 @@ class Distribution:
             raise DataError(f"{name}: values outside its support.", expected=f"values in [{low:g}, {high:g}]", got=got, at=show(caller()))
 
 
-def like(value, x):
-    """A parameter as it is; a Python number as an array like x, for NumPy would make one of float64 of it."""
-    return value if hasattr(value, "shape") else x * 0 + value
-
-
 def negative_of(kind, name):
     """The method that gives minus what the method `name` of the class `kind` gives."""
     return lambda self, x: -getattr(kind, name)(self, x)
