@@ -238,7 +238,14 @@ def test_a_list_of_truth_values_is_no_list_of_indices():
     assert ops.take(ta.Tensor(np.zeros((2, 3))), [], axis=0).shape == (0, 3)
 
 
-@pytest.mark.parametrize("read", [lambda x, i: x[i], lambda x, i: x[i, 0], lambda x, i: ops.take(x, i, axis=0)])
+def embedded(x, index):
+    """An Embedding's rows."""
+    layer = ta.nn.Embedding(3, 2, rng=ta.rng(0))
+    layer.weight = x
+    return layer(index)
+
+
+@pytest.mark.parametrize("read", [lambda x, i: x[i], lambda x, i: x[i, 0], lambda x, i: ops.take(x, i, axis=0), embedded])
 def test_an_index_that_is_changed_afterwards_changes_no_gradient(read, backend):
     x, index = ta.Tensor(to_device(np.ones((3, 2))), requires_grad=True), ta.Tensor(to_device(np.array([0, 1])))
     y = read(x, index).sum()

@@ -40,14 +40,19 @@ def main(argv=None):
         print("tinyae: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of our output went away: head, less
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor may the interpreter's last flush complain
+        write_no_more()
         return 128 + signal.SIGPIPE
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
         print(f"tinyae: the output cannot be written: {error.strerror}", file=sys.stderr)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        write_no_more()
         return 2
+
+
+def write_no_more():
+    """Send the rest of the output nowhere: the interpreter's last flush may not complain either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def parser():

@@ -85,7 +85,7 @@ def dtype_of(model):
 def first_parameter(values):
     """The first Parameter among values, in modules, lists and dicts to any depth; None where there is none.
 
-    That of `named_parameters`, without the names: every loss asks for it.
+    That of `named_parameters`, without the names: every loss asks for it.  So models put their configuration behind their networks.
     """
     for value in values:
         if isinstance(value, Parameter):

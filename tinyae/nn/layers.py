@@ -115,9 +115,9 @@ class Embedding(Module):
 
     def forward(self, x):
         """x: whole numbers (...).  Returns (..., embedding_dim).  Raises ArgumentError for a number outside (on the host; see `ops.indexing`)."""
-        x, count = raw(x), len(self.weight)
-        if isinstance(x, np.ndarray) and x.size and not 0 <= x.min() <= x.max() < count:
-            outside = f"from {x.min()} to {x.max()}"
+        numbers, count = raw(x), len(self.weight)
+        if isinstance(numbers, np.ndarray) and numbers.size and not 0 <= numbers.min() <= numbers.max() < count:
+            outside = f"from {numbers.min()} to {numbers.max()}"
             raise ArgumentError("Embedding: a number has no vector.", expected=f"0 to {count - 1}", got=outside, at=show(caller()))
         return take(self.weight, x, axis=0)
 

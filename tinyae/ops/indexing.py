@@ -20,7 +20,9 @@ def getitem(x, *, index):
 
 
 def fixed(index):
-    """An index as it is; of a Tensor a copy of its values, which the graph still needs when they may have been changed."""
+    """An index, alone or in a tuple, as it is; of a Tensor a copy of its values, which the graph still needs when they may have been changed."""
+    if isinstance(index, tuple):
+        return tuple(map(fixed, index))
     return index.data.copy() if isinstance(index, Tensor) else index
 
 

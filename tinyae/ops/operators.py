@@ -4,7 +4,6 @@ from tinyae import guards
 from tinyae.autograd import Tensor, backward, raw, registry
 from tinyae.autograd.graph import state
 from tinyae.ops import activations, arithmetic, exponential, indexing, linear_algebra, reductions, selection, shapes
-from tinyae.ops.indexing import fixed
 
 
 def reflected(operation):
@@ -37,7 +36,7 @@ def setitem(self, index, value):
         raise guards.part_assigned()
     if state.recording and getattr(value, "requires_grad", False):
         raise guards.gradient_lost("assignment")
-    self.data[tuple(map(raw, index)) if isinstance(index, tuple) else raw(index)] = raw(value)
+    self.data[indexing.fixed(index)] = raw(value)
     self.touch()
 
 
@@ -66,7 +65,7 @@ def refuse(error):
 
 def getitem(self, index):
     """self[index], as in NumPy; a Tensor as index stands for its values of the moment."""
-    return indexing.getitem.apply((self,), {"index": tuple(map(fixed, index)) if isinstance(index, tuple) else fixed(index)})
+    return indexing.getitem.apply((self,), {"index": indexing.fixed(index)})
 
 
 def reshape(self, *shape):
