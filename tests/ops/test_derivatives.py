@@ -124,8 +124,9 @@ def test_what_does_not_depend_on_an_input_is_flat(rng):
 
 def test_a_direction_has_the_shape_of_its_input(rng):
     x = leaf(rng.normal(size=2))
-    with pytest.raises(ShapeError, match="a direction has the shape of its input"):
-        ta.jvp(x * x, [x], [np.ones(3)])
+    for tangents in ([np.ones(3)], [[1.0, 1.0]], [], [np.ones(2), np.ones(2)]):
+        with pytest.raises(ShapeError, match="a direction for each input, an array of its shape"):
+            ta.jvp(x * x, [x], tangents)
     with pytest.raises(GraphError, match="more than one entry"):
         ta.hessian_vector_product(x * x, [x], [np.ones(2)])
     with pytest.raises(GraphError, match="jvp: the inputs are a list"):

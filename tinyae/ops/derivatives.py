@@ -46,9 +46,10 @@ def hessian_vector_product(y, inputs, vectors, *, create_graph=False):
 def along(gradients, inputs, vectors, create_graph):
     """The gradients, with respect to `inputs`, of the sum of products of `gradients` and `vectors`."""
     found = [Tensor.of(array_module(x.data).zeros(x.shape, x.dtype), None) for x in inputs]
+    shapes = [getattr(raw(vector), "shape", "no array") for vector in vectors]
+    if shapes != (expected := [gradient.shape for gradient in gradients]):
+        raise ShapeError("a direction for each input, an array of its shape.", expected=expected, got=shapes)
     for gradient, vector in zip(gradients, vectors, strict=True):
-        if gradient.shape != raw(vector).shape:
-            raise ShapeError("a direction has the shape of its input.", expected=gradient.shape, got=raw(vector).shape)
         if gradient.requires_grad:
             parts = grad(gradient, inputs, vector, create_graph=create_graph, retain_graph=True)
             found = [total + part for total, part in zip(found, parts, strict=True)]
