@@ -68,7 +68,7 @@ def armed(place, count):
         left[0] -= 1
         if left[0] == 0:
             if place == "in a write":
-                args[0].parent.joinpath(f".{args[0].name}.half").write_bytes(args[1][: len(args[1]) // 2])
+                args[0].parent.joinpath(f".{args[0].name}.half{files.PART}").write_bytes(args[1][: len(args[1]) // 2])
             if place == "after the rename":
                 function(*args, **settings)
             die()

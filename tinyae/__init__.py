@@ -7,7 +7,7 @@ __version__ = "0.1.0"
 __all__, __getattr__, __dir__ = lazily(
     __name__,
     [
-        *"checks data distributions evaluation figures microscope models nn ops optim report".split(),
+        *"checks data distributions evaluation figures microscope models nn ops optim report training".split(),
         "autograd.grad",
         "autograd.no_grad",
         "checks.anomaly.detect_anomaly",

@@ -266,3 +266,20 @@ def test_the_real_files_have_their_published_sizes_and_checksums(name):
     train, test = ta.data.load(name), ta.data.load(name, split="test")
     assert (len(train), len(test), train.image_shape) == (60_000, 10_000, (28, 28))
     assert len(np.unique(train.labels)) == 10
+
+
+def test_static_pixels_are_an_images_own_in_whatever_part_it_is():
+    digits = ta.data.load("digits", binarisation="static")
+    whole = digits.take(slice(None), None)
+    train, validation = digits.hold_out(0.1)
+    assert np.array_equal(digits.rows(slice(5, 9)).take(slice(0, 2), None), whole[5:7])
+    assert np.array_equal(digits.rows([3, 3, 3]).take(slice(0, 3), None), whole[[3, 3, 3]])
+    assert np.concatenate([train.take(slice(None), None), validation.take(slice(None), None)]).sum() == whole.sum()
+
+
+@pytest.mark.parametrize("binarisation", ["threshold", "dynamic", "static"])
+def test_bytes_that_nobody_divided_are_not_binarised(binarisation):
+    pixels = np.arange(256, dtype=np.uint8).reshape(4, 64)
+    with pytest.raises(ArgumentError, match=r"cannot be binarised(.|\n)*values from 0 to 1(.|\n)*pixels / 255"):
+        ta.data.as_dataset(pixels).binarise(binarisation)
+    assert set(np.unique(ta.data.as_dataset(pixels / 255).binarise(binarisation).take(slice(None), ta.rng(0)))) == {0, 1}

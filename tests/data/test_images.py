@@ -188,3 +188,29 @@ def test_without_celeba_the_error_says_what_to_put_where(tmp_path, monkeypatch):
         ta.data.load("celeba")
     with pytest.raises(ArgumentError, match="train, validation, test"):
         ta.data.celeba(tmp_path, split="valid")
+
+
+def test_sixteen_bits_and_transparency_keep_what_they_show(tmp_path):
+    grey = np.linspace(0, 65535, 32 * 32).reshape(32, 32).astype(np.uint16)
+    strokes = np.zeros((32, 32, 4), np.uint8)
+    strokes[10:20, :, 3] = 255  # black, and nothing around it
+    for name, make in {
+        "sixteen": lambda: Image.fromarray(grey),
+        "strokes": lambda: Image.fromarray(strokes),
+        "palette": lambda: Image.fromarray(strokes[..., 3] // 255 + 0).convert("P"),
+        "numbers": lambda: Image.fromarray(grey.astype(np.float32)),
+    }.items():
+        (tmp_path / name).mkdir()
+        for i in range(10):
+            make().save(tmp_path / name / f"{i}.{'tif' if name == 'numbers' else 'png'}", **({"transparency": 1} if name == "palette" else {}))
+    sixteen = ta.data.load(str(tmp_path / "sixteen"))
+    assert sixteen.image_shape == (28, 28)
+    assert np.abs(sixteen.images.mean() - 0.5) < 0.01
+    black = ta.data.load(str(tmp_path / "strokes"))
+    assert black.image_shape == (3, 32, 32)
+    shown = black.images[0].reshape(3, 32, 32)
+    assert (shown[:, 10:20] == 0).all()
+    assert (shown[:, :10] == 1).all()
+    assert (ta.data.load(str(tmp_path / "palette")).images[0].reshape(3, 32, 32)[:, 10:20] == 1).all()
+    with pytest.raises(DataError, match="numbers without a range"):
+        ta.data.load(str(tmp_path / "numbers"))

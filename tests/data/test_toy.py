@@ -23,7 +23,7 @@ def test_points_become_batches_as_they_are_on_every_backend(backend):
 
 
 def test_points_are_not_binarised():
-    with pytest.raises(ArgumentError, match=r"two-moons: points cannot be binarised(.|\n)*grey"):
+    with pytest.raises(ArgumentError, match=r"two-moons: these numbers cannot be binarised(.|\n)*grey"):
         ta.data.load("two-moons", binarisation="dynamic")
 
 

@@ -1,5 +1,6 @@
 """The table of metrics: each on a model of which the number is known, what needs what, and the known errors planted."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -347,3 +348,39 @@ def test_grey_data_have_no_nll_and_k_is_at_least_one(vae):
 def test_a_new_metric_is_one_line_of_the_table(monkeypatch, vae):
     monkeypatch.setitem(metrics.METRICS, "half", metrics.Metric(lambda s, rng: {"half": 0.5}, "share", (), "a half"))
     assert measure(vae, *digits(), ["half"], rng=ta.rng(0))["half"] == metrics.Number(0.5, "share")
+
+
+def test_on_a_few_examples_what_applies_is_measured():
+    """All that are said to apply do: of data sets of any size, and of factors of which one only numbers the kinds."""
+    train, test = digits(count=30)
+    model = ta.models.VAE(64, 2, (8,), rng=ta.rng(0))
+    for few in (1, 2, 5, 20):
+        found = measure(model, train, test.rows(slice(0, few)), rng=ta.rng(0), samples=5)
+        assert np.isfinite(found["nll"].value)
+        assert ("squared_mmd" in found) == (few >= 20)
+    assert "linear_probe" not in measure(model, train.rows(slice(0, 3)), test, rng=ta.rng(0), samples=5)
+
+
+def test_disentanglement_needs_factors_that_are_numbers():
+    shapes = [ta.data.load("shapes", split=split).rows(slice(0, 300)) for split in ("train", "test")]
+    model = ta.models.VAE(shapes[0].features, 3, (8,), rng=ta.rng(0))
+    for chosen in (["shape", "scale"], ["shape"]):
+        columns = [shapes[0].factor_names.index(name) for name in chosen]
+        few = [dataclasses.replace(part, factors=part.factors[:, columns], factor_names=tuple(chosen)) for part in shapes]
+        assert not {"dci", "sap"} & set(applicable(Subject(model, *few, ta.rng(0))))
+    assert {"dci", "sap", "mig"} <= set(applicable(Subject(model, *shapes, ta.rng(0))))
+
+
+def test_a_conditional_model_is_not_measured_on_an_array_without_labels():
+    train, test = digits()
+    model = ta.models.build({"model": "conditional-vae", "features": 64, "latent": 2, "classes": 10}, ta.rng(0))
+    x = test.take(slice(0, 20), None)
+    for ask in (
+        lambda: ta.evaluation.log_likelihood(model, x, 5, rng=ta.rng(0)),
+        lambda: ta.evaluation.evaluate(model, x, rng=ta.rng(0)),
+        lambda: ta.evaluation.uses.anomaly_scores(model, x, rng=ta.rng(0)),
+        lambda: measure(model, train, x, rng=ta.rng(0)),
+    ):
+        with pytest.raises(ArgumentError, match="a conditional model needs labels"):
+            ask()
+    assert np.isfinite(ta.evaluation.evaluate(model, test, rng=ta.rng(0))["loss"])

@@ -12,6 +12,7 @@ from PIL import Image
 
 import tinyae as ta
 from tinyae import figures, nn
+from tinyae.figures.comparison import comparison
 from tinyae.figures.diagram import BOX, stages
 from tinyae.figures.images import codes, decoded_means, montage
 from tinyae.figures.latent import are_named, kl_per_dimension, shown_dimensions, spread_apart
@@ -485,3 +486,26 @@ def test_drawing_leaves_matplotlib_as_it_was():
 def test_figures_do_without_pyplot():
     code = "import sys, tinyae.figures; print('matplotlib.pyplot' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "False"
+
+
+NAMES_FROM_OUTSIDE = ["b$\\frac$c", "_a", "cost$x_1$y", "plain"]
+
+
+@pytest.mark.parametrize("latent", [1, 2])
+def test_names_from_outside_are_no_mathematics_and_all_are_in_the_legend(latent):
+    labels = np.array(NAMES_FROM_OUTSIDE)[np.arange(40) % 4]
+    model = vae(latent)
+    figure = figures.posterior_means(model, TEST.images[:40], labels)
+    assert figures.png(figure)
+    axes = figure.axes[0]
+    shown = axes.get_legend().get_texts() if latent == 2 else axes.get_yticklabels()
+    assert [text.get_text().replace("\\$", "$") for text in shown] == sorted(NAMES_FROM_OUTSIDE)
+    assert figures.png(figures.posterior_means(model, TEST.images[:40], labels, factor=np.linspace(0, 1, 40), name="a$\\foo$b"))
+    numbers = {name: {"mse": {"value": float(i), "unit": "nats"}} for i, name in enumerate(NAMES_FROM_OUTSIDE)}
+    assert figures.png(comparison(numbers, ["mse"]))
+
+
+def test_an_infinite_score_has_its_place_at_the_edge():
+    scores = {"usual": np.append(np.linspace(1, 2, 50), np.inf), "un$\\usual$": np.linspace(2, 3, 50)}
+    shown = dict.fromkeys(scores, TEST.images[:3])
+    assert figures.png(figures.uses.anomalies(scores, shown, (8, 8), "nats"))

@@ -183,7 +183,7 @@ def test_the_capacity_rises_with_the_epochs_since_the_beginning_of_training():
 
 def test_planted_a_schedule_of_the_batch_in_its_epoch_is_found(monkeypatch):
     right = Trainer.set_schedules
-    monkeypatch.setattr(Trainer, "set_schedules", lambda self, t: right(self, t % 1))
+    monkeypatch.setattr(Trainer, "set_schedules", lambda self, epoch, step: right(self, 1, step))
     with pytest.raises(AssertionError):
         test_the_capacity_rises_with_the_epochs_since_the_beginning_of_training()
 

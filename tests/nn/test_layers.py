@@ -325,3 +325,14 @@ def test_what_does_not_fit_is_refused(act, error, text):
     with pytest.raises(error) as caught:
         act(stream)
     assert re.search(text, str(caught.value))
+
+
+@pytest.mark.parametrize("hidden", [(500,), (30,), (1,), (700, 20, 90)])
+def test_of_a_narrow_autoregressive_network_only_the_last_input_is_unseen(hidden):
+    first, *rest = nn.autoregressive_masks(784, hidden)
+    reach = first
+    for mask in rest:
+        reach = (mask @ reach > 0).astype(np.float32)
+    assert not np.triu(reach).any()  # output d sees the inputs before d only
+    if len(hidden) == 1:
+        assert np.flatnonzero(~reach.any(axis=0)).tolist() == [783]

@@ -299,3 +299,34 @@ def test_of_two_optimisers_of_one_parameter_the_later_owns_it_and_the_earlier_sa
     earlier.step()
     with pytest.raises(GraphError, match="another optimiser"):
         later.step()
+
+
+def test_an_optimiser_that_was_refused_leaves_the_parameters_to_the_one_they_have(rng):
+    ps = parameters(rng)
+    first = ta.optim.SGD(ps)
+    with pytest.raises(ArgumentError, match="nesterov"):
+        ta.optim.SGD(ps, nesterov=True)
+    run(first, [[np.ones(shape) for shape in SHAPES]])
+
+
+def test_a_model_moved_to_where_it_is_goes_on_with_its_optimiser():
+    model = nn.Linear(3, 2, rng=ta.rng(0))
+    adam = ta.optim.Adam(model.parameters())
+    model.to("numpy")
+    before = model.state_dict()
+    model(np.ones((4, 3), np.float32)).sum().backward()
+    adam.step()
+    assert (model.weight.data != before["weight"]).all()
+
+
+def test_groups_keep_their_proportions_in_the_state(rng):
+    def made(first, second):
+        ps = parameters(rng)
+        return ta.optim.Adam([{"params": ps[:1], "lr": first}, {"params": ps[1:], "lr": second}])
+
+    old, new = made(1e-3, 1e-4), made(1e-3, 1e-3)
+    new.load_state_dict(old.state_dict())
+    new.lr = 5e-4
+    assert [group["lr"] for group in new.groups] == [5e-4, 5e-5]
+    older = {name: array for name, array in old.state_dict().items() if not name.endswith("proportions")}
+    made(1e-3, 1e-4).load_state_dict(older)

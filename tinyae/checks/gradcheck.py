@@ -1,20 +1,22 @@
 """gradcheck: is the code the derivative of the function?  By differences in float64, entry by entry, and by a complex step."""
 
+import functools
 import inspect
 from typing import NamedTuple
 
 import numpy as np
 
-from tinyae.autograd import Tensor, grad
+from tinyae.autograd import Tensor, grad, raw
 from tinyae.autograd.graph import nodes_of
 from tinyae.backend import array_module, rng, to_numpy
 from tinyae.checks import diagnosis
-from tinyae.checks.slopes import complex_slopes, numerical_slopes, slopes_along
+from tinyae.checks.slopes import ROUNDING, complex_slopes, numerical_slopes, slopes_along
 from tinyae.errors import TinyaeError
 
 __tracebackhide__ = True  # a failed test shows its own line, not this file
 WHOLE = 1_000  # entries of an input that are compared one by one; of a larger one SOME of them, and DIRECTIONS through all
 SOME, DIRECTIONS = 200, 3
+DROWNED = 1e-6  # differences that are off by more, and by more than every slope, compare nothing
 EXACT = 1e-8  # the relative accuracy asked of a rule where a complex step gives the derivative to rounding
 
 
@@ -34,6 +36,23 @@ class Report(NamedTuple):
     complex_step: float | None = None
 
 
+def keeping(check):
+    """The check, after which the buffers of a Module that it was given, the running means of a batch norm, are what they were before."""
+
+    @functools.wraps(check)
+    def kept(f, inputs=None, **options):
+        buffers = [b for module in (f, inputs) if hasattr(module, "named_buffers") for _, b in module.named_buffers()]
+        values = [array_module(b.data).array(b.data) for b in buffers]
+        try:
+            return check(f, inputs, **options)
+        finally:
+            for buffer, value in zip(buffers, values, strict=True):
+                buffer.assign(value)
+
+    return kept
+
+
+@keeping
 def gradcheck(f, inputs=None, *, backward=None, order=1, rtol=1e-6, seed=0, analytic=None):
     """Compare gradients with finite differences.  Returns a Report; raises GradientError, with a diagnosis, where they differ.
 
@@ -58,21 +77,24 @@ def gradcheck(f, inputs=None, *, backward=None, order=1, rtol=1e-6, seed=0, anal
         )
 
     def objective():
-        return sum((to_numpy(y) * w).sum() for y, w in zip(subject.values(), weights, strict=True))
+        return np.concatenate([(to_numpy(y) * w).reshape(-1) for y, w in zip(subject.values(), weights, strict=True)])
 
     here, again = objective(), objective()
-    if not np.isfinite(here):
-        raise GradientError(f"gradcheck: {subject.name} is not finite here.", got=here, remedy="inputs inside its domain")
-    if here != again:
+    if not np.isfinite(here).all():
+        raise GradientError(f"gradcheck: {subject.name} is not finite here.", got=here.sum(), remedy="inputs inside its domain")
+    if (here != again).any():
         raise GradientError("gradcheck: two calls with the same inputs differ, so there is nothing to compare.", remedy="freeze the noise")
-    scale = sum(np.abs(to_numpy(y) * w).sum() for y, w in zip(subject.values(), weights, strict=True))
-    found = [Comparison(name, leaf, g, objective, scale, rtol, random) for (name, leaf), g in zip(subject.leaves.items(), gradients, strict=True)]
+    found = [Comparison(name, leaf, g, objective, rtol, random) for (name, leaf), g in zip(subject.leaves.items(), gradients, strict=True)]
     for comparison in found:
         if comparison.wrong.any():
             raise comparison.error(subject, found)
+        if comparison.drowned:
+            rule = f"gradcheck: {subject.name}: the slopes of {comparison.name} are lost in the rounding of the result."
+            got = f"differences that are off by up to {comparison.rounding.max():.1g}"
+            raise GradientError(rule, expected="slopes that can be measured", got=got, remedy="a smaller result, say without its constant")
     exact = None
     if order == 1 and (subject.analytic() if analytic is None else analytic):
-        exact = complex_step(subject, found, objective, scale, sure=analytic is not None)
+        exact = complex_step(subject, found, objective, np.abs(here).sum(), sure=analytic is not None)
     return Report(max((c.worst for c in found), default=0.0), sum(c.entries.size for c in found), sum(c.kinks for c in found), exact)
 
 
@@ -164,7 +186,11 @@ class Subject:
             if gradient is not None and name in constants:
                 remedy = f"None in its place, or {name}.astype('float64')"
                 raise GradientError(f"{title} a gradient for {name}, which is a constant: integers or truth values.", remedy=remedy)
-        return [np.asarray(given[name], dtype=np.float64) for name in self.leaves]
+        try:
+            return [np.array(given[name], dtype=np.float64) for name in self.leaves]  # copies: it may write into them in its next call
+        except (TypeError, ValueError) as error:
+            got = ", ".join(type(given[name]).__name__ for name in self.leaves)
+            raise GradientError(f"gradcheck: the backward of {self.name} gives no arrays.", expected="an array for each input", got=got) from error
 
     def with_cotangent(self, cotangent):
         """The gradients for another cotangent."""
@@ -181,25 +207,28 @@ class Subject:
 class Comparison:
     """One input: its gradient, and its slopes by differences."""
 
-    def __init__(self, name, leaf, gradient, objective, scale, rtol, random):
+    def __init__(self, name, leaf, gradient, objective, rtol, random):
         self.name, self.leaf, self.gradient = name, leaf, gradient
         self.whole, self.misshapen = leaf.size <= WHOLE, gradient.shape != leaf.shape
         self.entries = np.arange(leaf.size) if self.whole else np.sort(random.choice(leaf.size, SOME, replace=False))
-        low, high, rounding = numerical_slopes(leaf, objective, self.entries, scale)
+        low, high, rounding = numerical_slopes(leaf, objective, self.entries)
         analytic = self.at_entries() if not self.misshapen else np.full(low.shape, np.nan)
         if not self.whole:
             directions = random.normal(size=(DIRECTIONS, leaf.size))
             directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-            more = slopes_along(leaf, objective, directions, scale)
+            more = slopes_along(leaf, objective, directions)
             low, high, rounding = (np.append(a, b) for a, b in zip((low, high, rounding), more, strict=True))
             analytic = np.append(analytic, directions @ gradient.reshape(-1) if not self.misshapen else [np.nan] * DIRECTIONS)
-        self.low, self.high, self.analytic = low, high, analytic
+        self.low, self.high, self.rounding, self.analytic = low, high, rounding, analytic
         nearest = np.clip(analytic, low, high)
         size, error = np.maximum(np.abs(analytic), np.abs(nearest)), np.abs(analytic - nearest)
-        self.wrong = ~(error <= rounding + rtol * size)
+        self.wrong = ~(error <= rounding + rtol * size) | ~np.isfinite(analytic)
+        self.drowned = bool(((size <= rounding) & (rounding > DROWNED)).any() and (size <= rounding).all())
         smallest = max(1e-3 * np.abs(low).max(initial=0), rounding.max(initial=0) / rtol, np.finfo(np.float64).tiny)
-        self.relative = error / np.maximum(size, smallest)
-        self.worst, self.kinks = float(self.relative.max(initial=0.0)), int((low != high).sum())
+        with np.errstate(invalid="ignore"):  # an infinite gradient
+            self.relative = error / np.maximum(size, smallest)
+        self.bent = (low != high) & np.isfinite(low)
+        self.worst, self.kinks = float(self.relative.max(initial=0.0)), int(self.bent.sum())
 
     def at_entries(self):
         """The gradient at the entries that are compared."""
@@ -222,6 +251,9 @@ class Comparison:
             where = f"at {tuple(int(i) for i in np.unravel_index(self.entries[worst], self.leaf.shape))}"
         low, high = self.low[worst], self.high[worst]
         slopes = f"{low:.10g}" if low == high else f"between {low:.10g} and {high:.10g} (a kink)"
+        if np.isnan(low):
+            expected = f"finite values on both sides of the input {where}"
+            return GradientError(f"{title} cannot be compared.", expected=expected, remedy="inputs of order one, inside the function's domain")
         return GradientError(
             f"{title} is wrong in {int(self.wrong.sum())} of {len(self.wrong)} {'entries' if self.whole else 'entries and directions'}.",
             expected=f"{slopes} {where}, by finite differences",
@@ -231,13 +263,14 @@ class Comparison:
 
     def diagnose(self, subject, found):
         """What the error looks like, in one sentence, or None."""
+        subject.values()  # of inputs that are back in place, should the function keep what its backward needs
         if not np.array_equal(subject.gradients()[found.index(self)], self.gradient, equal_nan=True):
             return "noise: it differs between two calls"
         alike = [c for c in found if not c.misshapen and c.whole == self.whole]
         gradients = {c.name: c.gradient if c.whole else c.at_entries() for c in alike}
         results = subject.values()
         shapes = [c.leaf.shape for c in found] + [y.shape for y in results]
-        masks = (mask[: len(self.entries)].reshape(self.slope().shape) for mask in (self.wrong, self.low != self.high))
+        masks = (mask[: len(self.entries)].reshape(self.slope().shape) for mask in (self.wrong, self.bent))
         x = to_numpy(self.leaf.data).reshape(-1)[self.entries].reshape(self.slope().shape)
         return diagnosis.diagnose(self.name, gradients, {c.name: c.slope() for c in alike}, shapes, x, results, *masks)
 
@@ -272,8 +305,15 @@ def complex_step(subject, found, objective, scale, sure):
 
 def loss_of(model, x):
     """The loss of a model as a function without arguments: the batch x, or random numbers, and the same noise in every call."""
+    if not callable(getattr(model, "loss", None)) or (x is None and not hasattr(model, "features")):
+        remedy = "gradcheck(lambda: function(x), model), and float64 data"
+        raise GradientError(f"gradcheck: {type(model).__name__} has no loss(x), or no batch x was given.", remedy=remedy)
     x = rng(0).uniform((3, model.features), dtype=np.float64) if x is None else x
-    noise = {"rng"} & set(inspect.signature(model.loss).parameters)
+    asked = inspect.signature(model.loss).parameters
+    noise = {"rng"} & asked.keys()
+    if [p for p in list(asked.values())[1:] if p.default is p.empty and p.name != "rng" and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]:
+        remedy = "gradcheck(lambda: model.loss(x, noise), model)"
+        raise GradientError("gradcheck: the model's loss needs more than a batch.", got=f"loss({', '.join(asked)})", remedy=remedy)
 
     def loss():
         terms = model.loss(x, **{name: rng(0) for name in noise})
@@ -295,6 +335,8 @@ def leaves_of(f, inputs, backward):
         got = type(inputs).__name__ if not isinstance(inputs, (list, tuple)) else "a list of " + ", ".join(type(x).__name__ for x in inputs)
         raise GradientError("gradcheck: the inputs do not fit.", expected="a list of float64 arrays, a Module, or a dict of leaf Tensors", got=got)
     names = names_of(f, len(inputs))
+    if other := [f"{n}: {x.dtype}" for n, x in zip(names, inputs, strict=True) if x.dtype.kind not in "fiub"]:
+        raise GradientError("gradcheck: an input is no real number.", expected="float64, integers or truth values", got=", ".join(other))
     leaves = {n: Tensor(array_module(x).array(x), requires_grad=True) for n, x in zip(names, inputs, strict=True) if x.dtype.kind == "f"}
     if backward is None:
         return leaves, names, lambda: f(*(leaves.get(n, x) for n, x in zip(names, inputs, strict=True))), None
@@ -322,6 +364,7 @@ def random_like(x, random):
     return array_module(x.data).asarray(numbers) if isinstance(x, Tensor) else numbers
 
 
+@keeping
 def assert_gradients(f, inputs=None, *, backward=None, orders=(1, 2), rtol=1e-6, seed=0):
     """All that a gradient must be, for a test: the derivative (at each of `orders`), repeatable, linear in its cotangent.
 
@@ -332,10 +375,11 @@ def assert_gradients(f, inputs=None, *, backward=None, orders=(1, 2), rtol=1e-6,
     random = np.random.default_rng(seed)
     subject = Subject(f, inputs, backward, 1, random)
     c = subject.cotangents[0]
-    d = random_like(subject.outputs()[0], random)
+    y = subject.outputs()[0]
+    d, rounding = random_like(y, random), ROUNDING * np.abs(to_numpy(raw(y))).sum()
     first, second, both, again = (subject.with_cotangent(x) for x in (c, d, 2.0 * c - 3.0 * d, c))
     for name, g, h, b, a in zip(subject.leaves, first, second, both, again, strict=True):
         if (g != a).any():
             raise GradientError(f"gradcheck: {subject.name}: the gradient of {name} differs between two calls.", remedy="freeze the noise")
-        if not np.allclose(b, 2 * g - 3 * h, rtol=1e-9, atol=1e-9 * max(np.abs(g).max(initial=0), np.abs(h).max(initial=0))):
+        if not np.allclose(b, 2 * g - 3 * h, rtol=1e-9, atol=rounding + 1e-9 * max(np.abs(g).max(initial=0), np.abs(h).max(initial=0))):
             raise GradientError(f"gradcheck: {subject.name}: the gradient of {name} is not linear in the cotangent.")

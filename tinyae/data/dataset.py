@@ -50,10 +50,11 @@ class Dataset:
             got = f"{len(self.pixels)} images, {len(self.labels)} labels"
             raise DataError(f"{self.name} {self.split}: as many labels as images are needed.", got=got)
         self.image_shape = tuple(self.image_shape)
-        if self.binarisation != "grey" and self.pixels.dtype.kind == "f" and not (self.pixels.min() >= 0 and self.pixels.max() <= self.scale):
-            got = f"values from {self.pixels.min():.3g} to {self.pixels.max():.3g}"
-            remedy = 'binarisation="grey" (--binarisation grey) and a gaussian likelihood'
-            raise ArgumentError(f"{self.name}: points cannot be binarised.", got=got, remedy=remedy)
+        bounded = self.pixels.dtype == np.uint8 and self.scale >= 255
+        if self.binarisation != "grey" and not bounded and not (self.pixels.min() >= 0 and self.pixels.max() <= self.scale):
+            expected, got = f"values from 0 to {self.scale:.6g}", f"values from {self.pixels.min():.3g} to {self.pixels.max():.3g}"
+            remedy = 'for points binarisation="grey" (--binarisation grey) and a gaussian likelihood; for bytes, pixels / 255'
+            raise ArgumentError(f"{self.name}: these numbers cannot be binarised.", expected=expected, got=got, remedy=remedy)
 
     def __len__(self):
         return len(self.pixels)
@@ -78,7 +79,10 @@ class Dataset:
     def rows(self, rows, split=None):
         """The images `rows` (a slice or indices) as a Dataset of their own; `split` names it."""
         factors = None if self.factors is None else self.factors[rows]
-        return dataclasses.replace(self, split=split or self.split, pixels=self.pixels[rows], labels=self.labels[rows], factors=factors)
+        found = dataclasses.replace(self, split=split or self.split, pixels=self.pixels[rows], labels=self.labels[rows], factors=factors)
+        if self.binarisation == "static":  # drawn once: an image keeps its pixels in whatever part it is
+            found._static = self._static[rows]
+        return found
 
     def hold_out(self, amount, rng=None):
         """Two Datasets, (train, validation): `amount` images taken out at random, each part in its old order.

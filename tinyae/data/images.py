@@ -14,6 +14,7 @@ from tinyae.errors import ArgumentError, DataError
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 MOST_BYTES = 4 << 30  # of all images together: they are held in memory
 OWN = {True: 28, False: 32}  # whether grey -> the side of the images of `own`, those of MNIST and of CIFAR-10
+SIXTEEN = "I;16"  # how Pillow's modes of grey images with 16 bits begin
 CELEBA = {"attributes": "list_attr_celeba.txt", "partition": "list_eval_partition.txt", "images": "img_align_celeba"}
 
 
@@ -55,7 +56,7 @@ def are_grey(path):
 
     for file in image_files(path):
         with contextlib.suppress(Exception), Image.open(file) as image:  # what cannot be read is told when all are
-            if image.mode not in ("1", "L", "LA"):
+            if image.mode not in ("1", "L", "LA") and not image.mode.startswith(SIXTEEN):
                 return False
     return True
 
@@ -126,7 +127,7 @@ def _read(path, size=None, cut=None, grey=False):
                 cut = min(width, height) if cut is None and size is not None else cut
                 if cut is not None and cut > min(width, height):
                     raise ValueError(f"{width}x{height} pixels; at least {cut}x{cut} are needed")
-                image = image.convert("L" if grey else "RGB")
+                image = _opaque(image).convert("L" if grey else "RGB")
                 if size is not None:
                     left, top = (width - cut) // 2, (height - cut) // 2
                     image = image.crop((left, top, left + cut, top + cut)).resize((size, size), Image.Resampling.BILINEAR)
@@ -134,6 +135,20 @@ def _read(path, size=None, cut=None, grey=False):
     except Exception as error:  # a decoder raises whatever it likes
         raise DataError(f"{path}: it cannot be read as an image.", got=f"{type(error).__name__}: {error}") from error
     return pixels if grey else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _opaque(image):
+    """The image with 8 bits a channel, on white where it is transparent.  Raises ValueError for numbers whose range nobody knows."""
+    from PIL import Image
+
+    if image.mode.startswith(SIXTEEN):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(f"mode {image.mode}, numbers without a range; save it with 8 or 16 bits a pixel")
+    if "A" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image
 
 
 def _attributes(path):

@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyae.backend import array_module
-from tinyae.data import as_dataset
 from tinyae.errors import ArgumentError, ShapeError
 from tinyae.evaluation.inputs import check_count
 from tinyae.evaluation.passes import first, host, over, standard_error
+from tinyae.evaluation.terms import labelled
 from tinyae.ops.softmax import logsumexp
 
 AT_ONCE = 2_000_000  # values of p(x | z) in memory: draws x examples x features
@@ -39,7 +39,7 @@ def log_likelihood(model, data, samples=500, *, rng, batch_size=100, at_once=AT_
     Raises ArgumentError for a model without a likelihood, K below 1, grey data under a Bernoulli likelihood.  Burda et al. 2016, equation 8.
     """
     check_count("log_likelihood", "samples (K)", samples, 1)
-    data = as_dataset(data, "test")
+    data = labelled(model, data)
     check_likelihood(model, data)
     streams = [rng.stream("noise", k) for k in range(samples)]  # one a draw: each goes on from batch to batch
 

@@ -156,6 +156,7 @@ def perplexity(subject, rng):
 
 # ---- the table
 
+ENOUGH = "20 examples or more in each split"
 NEEDS = {
     "a variational model": lambda s: s.is_variational,
     "data that fit the likelihood (no grey values under a Bernoulli)": lambda s: s.fits,
@@ -171,11 +172,15 @@ NEEDS = {
     "square images": lambda s: not s.is_points and s.test.image_shape[-1] == s.test.image_shape[-2],
     "labels of two classes or more": lambda s: len(np.unique(s.train.labels)) > 1,
     "two named factors or more, and two codes": lambda s: len(s.varying) > 1 and s.codes.shape[1] > 1,
+    "two factors or more that are numbers": lambda s: s.factors(s.test, numbers=True).shape[1] > 1,
+    ENOUGH: lambda s: min(len(s.train), len(s.test)) >= 20,
     "known features, and a dictionary": lambda s: hasattr(s.test.truth, "dictionary") and hasattr(s.model, "dictionary"),
 }
 LIKELIHOOD = ("a variational model", "data that fit the likelihood (no grey values under a Bernoulli)")
 NORMAL, KL = ("a normal posterior and a standard normal prior",), ("a KL: a normal posterior, or levels",)
-LABELS, FACTORS = ("codes", "labels of two classes or more"), ("codes", "two named factors or more, and two codes")
+LABELS = (ENOUGH, "codes", "labels of two classes or more")
+FACTORS = (ENOUGH, "codes", "two named factors or more, and two codes")
+NUMBERS = (*FACTORS, "two factors or more that are numbers")
 IMAGES, SPARSE = ("reconstructions", "images"), ("codes with exact zeros",)
 SHARE, SCORE = "share of the test split", "0 to 1"
 
@@ -196,20 +201,20 @@ METRICS = {
     "aggregate-posterior": Metric(
         aggregate,
         {"aggregate_mean": "units of z", "aggregate_variance": "units of z, squared", "moment_kl": "nats", "squared_mmd": "kernel, at most 1"},
-        NORMAL, "q(z), by samples, against the prior: moments, the KL of its moments, the squared MMD",
+        (ENOUGH, *NORMAL), "q(z), by samples, against the prior: moments, the KL of its moments, the squared MMD",
     ),
     "mse": Metric(lambda s, rng: {"mse": estimated(images.mse(s.images, s.reconstructions))}, SQUARED, ("reconstructions",), "mean squared error"),
     "psnr": Metric(lambda s, rng: {"psnr": estimated(images.psnr(s.images, s.reconstructions))}, "decibels", IMAGES, "peak signal-to-noise ratio"),
     "ssim": Metric(ssim, "at most 1", IMAGES, "structural similarity, windows of 11 x 11 pixels (smaller images: the largest odd window)"),
     "explained-variance": Metric(
-        lambda s, rng: {"explained_variance": features.explained_variance(s.images, s.reconstructions)}, "at most 1", ("reconstructions",),
+        lambda s, rng: {"explained_variance": features.explained_variance(s.images, s.reconstructions)}, "at most 1", (ENOUGH, "reconstructions"),
         "share of the variance of x that the reconstruction has",
     ),
     "linear-probe": Metric(probe, SHARE, LABELS, "labels that logistic regression reads from the codes"),
     "neighbours": Metric(neighbours, SHARE, LABELS, "labels that the 5 nearest training codes agree on"),
     "mig": Metric(lambda s, rng: {"mig": codes.mutual_information_gap(s.codes, s.factors(s.test))}, SCORE, FACTORS, "mutual information gap"),
-    "sap": Metric(sap, SCORE, FACTORS, "separated attribute predictability, of the factors that are numbers"),
-    "dci": Metric(dci, SCORE, FACTORS, "disentanglement, completeness, informativeness, linear, of the factors that are numbers"),
+    "sap": Metric(sap, SCORE, NUMBERS, "separated attribute predictability, of the factors that are numbers"),
+    "dci": Metric(dci, SCORE, NUMBERS, "disentanglement, completeness, informativeness, linear, of the factors that are numbers"),
     "l0": Metric(lambda s, rng: {"l0": features.l0(s.codes)}, "active units", SPARSE, "active units of an example, on average"),
     "dead-share": Metric(dead, "share of units", SPARSE, "units that are off for the whole test split"),
     "mean-max-cosine": Metric(
@@ -222,7 +227,7 @@ METRICS = {
         "AUROC, test images against themselves after a quarter turn, or with pixels shuffled; score: -log p(x) (K = 20), or the squared error",
     ),
     "frechet": Metric(
-        frechet, "squared units of those features", ("new examples", "images", "labels of two classes or more"),
+        frechet, "squared units of those features", (ENOUGH, "new examples", "images", "labels of two classes or more"),
         "Frechet distance, new examples to test images, in the features of a small classifier trained here: not comparable to a published FID",
     ),
 }  # fmt: skip

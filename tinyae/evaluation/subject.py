@@ -4,13 +4,13 @@ import functools
 
 import numpy as np
 
-from tinyae.data import as_dataset
 from tinyae.distributions import Normal, StandardNormal
 from tinyae.errors import ArgumentError
 from tinyae.evaluation.inputs import check_count
 from tinyae.evaluation.latent import codes_of, posterior_of, rate_distortion
 from tinyae.evaluation.likelihood import fits_likelihood
 from tinyae.evaluation.passes import first, over
+from tinyae.evaluation.terms import labelled
 
 PROBED = 5000  # training examples, chosen at random, for what is fitted to codes
 FEW = 20  # values of a factor; one with more is cut into bins
@@ -26,7 +26,7 @@ class Subject:
     def __init__(self, model, train, test, rng, samples=500, examples=1000):
         check_count("measure", "samples (K)", samples, 1)
         check_count("measure", "examples", examples, 2)
-        self.model, self.train, self.test = model, as_dataset(train, "train"), as_dataset(test, "test")
+        self.model, self.train, self.test = model, labelled(model, train, "train"), labelled(model, test)
         if self.train.features != self.test.features:
             raise ArgumentError("measure: both splits have the same features.", expected=f"{self.train.features}", got=f"{self.test.features}")
         if np.shares_memory(self.train.pixels, self.test.pixels):
@@ -133,7 +133,8 @@ class Subject:
         """The known factors that vary, (N, K); numbers: without those that only number kinds, the classes; else of few values each."""
         columns = [np.asarray(data.factors[:, k], np.float64) for k in self.varying]
         if numbers:
-            return np.stack([column for column in columns if not np.array_equal(column, data.labels)], axis=1)
+            found = [column for column in columns if not np.array_equal(column, data.labels)]
+            return np.stack(found, axis=1) if found else np.empty((len(data), 0))
         return np.stack([column if len(np.unique(column)) <= FEW else binned(column) for column in columns], axis=1)
 
 

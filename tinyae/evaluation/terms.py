@@ -5,21 +5,22 @@ import inspect
 
 from tinyae.autograd import Tensor, no_grad, raw
 from tinyae.backend import to_numpy
-from tinyae.data import as_dataset
+from tinyae.data import Dataset, as_dataset
+from tinyae.errors import ArgumentError
 
 
 def named_loss(model):
     """`model.loss` as a function of (batch, rng) to a dict of its terms, Tensors with one entry.
 
     batch: x, or for a model whose loss takes labels the pair (x, labels).  A loss that takes no `rng` is called without, and one that
-    returns a bare Tensor has the single term "loss".
+    returns a bare Tensor has the single term "loss".  Terms with names: a dict, or a NamedTuple.
     """
     takes_rng = "rng" in inspect.signature(model.loss).parameters
 
     def loss(batch, rng):
         given = batch if isinstance(batch, tuple) else (batch,)
         terms = model.loss(*given, rng=rng) if takes_rng else model.loss(*given)
-        return {"loss": terms} if isinstance(terms, Tensor) else terms._asdict()
+        return {"loss": terms} if isinstance(terms, Tensor) else terms if isinstance(terms, dict) else terms._asdict()
 
     return loss
 
@@ -27,6 +28,14 @@ def named_loss(model):
 def takes_labels(model):
     """Whether the loss of a model is one of examples and their labels: loss(x, labels, ...)."""
     return "labels" in inspect.signature(model.loss).parameters
+
+
+def labelled(model, data, split="test"):
+    """The data as a Dataset.  Raises ArgumentError for a bare array where the model needs labels."""
+    if takes_labels(model) and not isinstance(data, Dataset):
+        remedy = "dataclasses.replace(dataset, pixels=x, labels=labels)"
+        raise ArgumentError("a conditional model needs labels.", expected="a Dataset", got=type(data).__name__, remedy=remedy)
+    return as_dataset(data, split)
 
 
 def size_of(batch):
@@ -40,10 +49,10 @@ def conditioned(model, labels):
 
 
 class Mean:
-    """The mean of each term over examples; on a GPU nothing waits for it before `read`."""
+    """The mean of each term over examples; on a GPU nothing waits for it before `read`.  skipped: examples without a step."""
 
     def __init__(self):
-        self.totals, self.count = {}, 0
+        self.totals, self.count, self.skipped = {}, 0, 0
 
     def add(self, terms, examples):
         """Add the terms (a dict of Tensors, or arrays, with one entry) of a batch of so many examples."""
@@ -77,7 +86,7 @@ def evaluate(model, data, *, rng, draws=1, batch_size=1000):
     mean over examples with one draw for each.  Not where it couples a batch, as free bits, a capacity or the sparsity of a unit do, or draws
     several numbers for an example (IWAE, probes): those are then means over batches of `batch_size`.
     """
-    data, loss, mean = as_dataset(data, "test"), named_loss(model), Mean()
+    data, loss, mean = labelled(model, data), named_loss(model), Mean()
     with no_grad(), evaluating(model):
         for draw in range(draws):
             noise = rng.stream("noise", draw)

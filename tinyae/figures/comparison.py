@@ -2,7 +2,7 @@
 
 from matplotlib.ticker import MaxNLocator
 
-from tinyae.figures.style import INK, WIDTH, blank, styled
+from tinyae.figures.style import INK, WIDTH, blank, literal, styled
 
 COLUMNS, COLOURS = 3, ("#1b6ca8", "#c0392b", "#2a7f3f", "#e07b00", "#7d3c98", "#616a6b")
 
@@ -42,7 +42,7 @@ def _dots(axes, runs, found, unit, names):
         if number is not None and number["value"] is not None:
             error = 2 * (number.get("standard_error") or 0.0)
             axes.errorbar(number["value"], place, xerr=error, fmt="o", ms=4, color=COLOURS[place % len(COLOURS)], lw=1.2)
-    axes.set_yticks(range(len(runs)), list(runs) if names else [""] * len(runs))
+    axes.set_yticks(range(len(runs)), list(map(literal, runs)) if names else [""] * len(runs))
     axes.set(ylim=(len(runs) - 0.5, -0.5))
     axes.set_xlabel(unit, fontsize=7)
     axes.xaxis.set_major_locator(MaxNLocator(4))

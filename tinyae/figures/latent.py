@@ -7,7 +7,7 @@ from matplotlib.patheffects import withStroke
 from tinyae.autograd import no_grad
 from tinyae.backend import to_device
 from tinyae.figures.images import codes, is_flat, to_host
-from tinyae.figures.style import INK, WIDTH, blank, styled
+from tinyae.figures.style import INK, WIDTH, blank, literal, styled
 
 COLOURS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#7f7f7f", "#bcbd22", "#17becf"]
 MARKERS = "osD^v"
@@ -38,7 +38,7 @@ def posterior_means(model, x, labels, factor=None, name=None):
     Circles: the prior's radii 1, 2 and 3.  With one latent dimension the height is the class, or the factor.
     """
     dimensions = shown_dimensions(model, x)
-    points = codes(model, x)[:, dimensions].astype(np.float64)
+    points, legend = codes(model, x)[:, dimensions].astype(np.float64), []
     classes = np.unique(labels)
     if len(dimensions) == 1:
         points = np.column_stack([points, np.searchsorted(classes, labels) if factor is None else factor])
@@ -46,13 +46,17 @@ def posterior_means(model, x, labels, factor=None, name=None):
     figure = blank(min(WIDTH, 7.0 + 0.1 * max(0, letters - 2)), 5.8)
     axes = figure.subplots()
     if factor is None:
-        _by_class(axes, points, labels)
+        legend = _by_class(axes, points, labels)
     else:
-        figure.colorbar(axes.scatter(*points.T, s=12, c=factor, cmap="viridis", lw=0), ax=axes, label=name, shrink=0.7).outline.set_visible(False)
+        figure.colorbar(axes.scatter(*points.T, s=12, c=factor, cmap="viridis", lw=0), ax=axes, label=literal(name), shrink=0.7).outline.set_visible(
+            False
+        )
     coordinate = "posterior mean of" if is_flat(model) else "code"
     axes.set(xlabel=f"{coordinate} $z_{{{dimensions[0] + 1}}}$", ylabel=f"{coordinate} $z_{{{dimensions[-1] + 1}}}$")
     if len(dimensions) == 1:
-        axes.set(ylabel=name) if factor is not None else axes.set(ylabel="class", yticks=range(len(classes)), yticklabels=classes)
+        if factor is None:
+            axes.set_yticks(range(len(classes)), map(literal, classes))
+        axes.set(ylabel=literal(name) if factor is not None else "class")
         return figure
     limit = max(3.15, 1.05 * np.abs(points).max())
     extent = 2 * limit if is_flat(model) else np.ptp(points, axis=0).max()
@@ -63,7 +67,7 @@ def posterior_means(model, x, labels, factor=None, name=None):
         _prior(axes, limit)
     axes.set_aspect("equal", adjustable="box" if is_flat(model) else "datalim")
     if factor is None and len(classes) > 1:
-        axes.legend(title="class", loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.6)
+        axes.legend(legend, map(literal, classes), title="class", loc="center left", bbox_to_anchor=(1.0, 0.5), markerscale=1.6)
     return figure
 
 
@@ -74,10 +78,12 @@ def are_named(labels):
 
 
 def _by_class(axes, points, labels):
-    """A colour and a marker for each class, no two the same."""
+    """A colour and a marker for each class, no two the same.  Returns what is drawn of each."""
+    drawn = []
     for i, label in enumerate(np.unique(labels)):
         marker = MARKERS[(i + i // len(COLOURS)) % len(MARKERS)]
-        axes.scatter(*points[labels == label].T, s=12, label=str(label), marker=marker, color=COLOURS[i % len(COLOURS)], alpha=0.75, lw=0)
+        drawn.append(axes.scatter(*points[labels == label].T, s=12, marker=marker, color=COLOURS[i % len(COLOURS)], alpha=0.75, lw=0))
+    return drawn
 
 
 def spread_apart(points, distance):
@@ -97,7 +103,7 @@ def spread_apart(points, distance):
 def _names(axes, places, classes):
     outline = [withStroke(linewidth=3, foreground="white")]
     for place, label in zip(places, classes, strict=True):
-        axes.text(*place, str(label), color=INK, weight="bold", size=13, ha="center", va="center", path_effects=outline)
+        axes.text(*place, literal(label), color=INK, weight="bold", size=13, ha="center", va="center", path_effects=outline)
 
 
 def _prior(axes, limit):

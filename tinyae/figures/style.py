@@ -53,6 +53,11 @@ def styled(draw):
     return wrapped
 
 
+def literal(text):
+    """A name from outside as matplotlib must be given it: between two dollars it would read mathematics."""
+    return str(text).replace("$", r"\$")
+
+
 def blank(width, height, layout="constrained"):
     """An empty figure of this size in inches, with a canvas of its own."""
     figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)

@@ -5,7 +5,7 @@ import textwrap
 import numpy as np
 
 from tinyae.figures.images import draw_grid
-from tinyae.figures.style import INK, WIDTH, blank, styled
+from tinyae.figures.style import INK, WIDTH, blank, literal, styled
 
 BLUE, ORANGE, GREY = "#1b6ca8", "#d9730d", "#8a8a8a"
 
@@ -29,10 +29,10 @@ def anomalies(scores, shown, image_shape, unit):
     figure = blank(WIDTH, height, layout="none")
     axes = figure.add_axes((0.09, 1 - 2.1 / height, 0.88, 1.95 / height))
     everything = np.concatenate(list(scores.values()))
-    edges = np.linspace(*np.quantile(everything, (0.001, 0.999)), 60)
+    edges = np.linspace(*np.quantile(everything[np.isfinite(everything)], (0.001, 0.999)), 60)
     for (name, values), colour in zip(scores.items(), (BLUE, ORANGE, GREY), strict=False):
         counted = np.histogram(np.clip(values, edges[0], edges[-1]), edges)[0] / len(values)
-        axes.stairs(counted, edges, color=colour, label=f"{name}: {len(values):,}", fill=True, alpha=0.5)
+        axes.stairs(counted, edges, color=colour, label=f"{literal(name)}: {len(values):,}", fill=True, alpha=0.5)
     axes.set(xlabel=f"score, {unit}", ylabel="share of the images")
     axes.legend()
     for i, (name, images) in enumerate(shown.items()):
@@ -45,7 +45,7 @@ def anomalies(scores, shown, image_shape, unit):
         figure.text(
             1.5 / WIDTH,
             (0.1 + (len(shown) - 1 - i) * (side + 0.1) + side / 2) / height,
-            "\n".join(textwrap.wrap(f"highest of {name}", 18)),
+            literal("\n".join(textwrap.wrap(f"highest of {name}", 18))),
             ha="right",
             va="center",
             color=INK,

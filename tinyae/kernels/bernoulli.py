@@ -13,6 +13,7 @@ def bce_with_logits(logits, x):
     np.negative(y, out=y)
     np.exp(y, out=y)
     np.log1p(y, out=y)
-    y += against(np.maximum, logits, 0)
-    y -= x * logits
+    positive = against(np.maximum, logits, 0)
+    positive -= x * logits
+    y += positive  # in the order of the plain code: the same to the last bit
     return y.sum(axis=-1)

@@ -10,6 +10,7 @@ from tinyae.microscope.record import FORMAT
 from tinyae.training.files import write_atomic
 
 PARTS = {"title": str, "loss": dict, "terms": list, "functions": list, "nodes": list, "folded": int, "leaves": list, "checks": list}
+PARTS |= {"dtype": str, "dimensions": list, "draws": int}
 OF_NODE = {"id": int, "operation": str, "function": int, "at": int, "source": str, "text": str, "name": str, "inputs": list, "notes": list}
 OF_NODE |= {
     "line": int,

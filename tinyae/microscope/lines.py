@@ -20,7 +20,7 @@ def norm(array):
 class Argument:
     """An input of an operation.  kind: line (the result of line `line`), parameter, leaf, constant (an array without gradient) or number.
 
-    role: what the operation calls it.  given: the Tensor, array or number itself.
+    role: what the operation calls it.  given: the Tensor, array or number itself.  version: of a leaf, how often it had been changed.
     """
 
     expression: ast.AST
@@ -29,6 +29,7 @@ class Argument:
     shape: tuple
     role: str
     given: object
+    version: int = 0
 
     @property
     def text(self):

@@ -24,6 +24,7 @@ import os
 import numpy as np
 
 from tinyae.backend import to_numpy
+from tinyae.errors import ArgumentError
 from tinyae.microscope import replay
 from tinyae.microscope.equations import rule_equation, value_equation
 from tinyae.microscope.expand import can_expand, expand, is_large
@@ -46,6 +47,9 @@ def record_of(trace, *, title="", seed=None, image_shape=None, draws=None, check
     spread of the gradients, 0 for not at all (default: 200, less often in a large program).
     checks: whether each gradient is proved by finite differences.
     """
+    if not trace.terms:
+        remedy = "trace.backward(loss, split=True) of a loss with one entry, or ta.microscope.trace(f, ...)"
+        raise ArgumentError("microscope: a record needs a backward pass that was split into the terms of the loss.", remedy=remedy)
     kept, pixels = unfolded(trace), Pixels(trace, image_shape)
     draws = draws_for(trace) if draws is None else draws
     functions, spread = Functions(), replay.redraw(trace, draws) if draws else {}
@@ -122,7 +126,7 @@ class Functions:
         key = call.file, name, first
         if key not in self._numbers:
             self._numbers[key] = len(self.found)
-            lines = [line.rstrip("\n") for line in linecache.getlines(call.file)[first - 1 : last]]
+            lines = [line.rstrip("\n") for line in linecache.getlines(call.file)[first - 1 : last]] or ["(its source is not at hand)"]
             self.found.append({"file": os.path.basename(call.file), "name": name, "first": first, "lines": lines})
         return self._numbers[key]
 

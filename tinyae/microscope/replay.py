@@ -8,12 +8,14 @@ from tinyae.autograd import Tensor, raw
 from tinyae.autograd.graph import backward_steps
 from tinyae.backend import Rng, to_numpy
 from tinyae.backend import rng as make_rng
+from tinyae.errors import ArgumentError
 from tinyae.microscope.lines import norm
 
 HORIZONS = 100, 10, 1  # operations that are computed again for the proof of a value's gradient; fewer where it is lost in rounding
 EPSILON = 2.0**-52
 ENTRIES = 32  # that are moved one by one where a random direction crosses kinks
 STEP = 1e-4  # along a direction of length 1, in float64
+ROUNDED = 32  # roundings of the size of all that is added up, which a gradient may be off by: of one that is next to nothing, all of it
 TOLERANCE = {np.dtype(np.float64): 1e-6, np.dtype(np.float32): 2e-4}  # relative, of gradients that were computed in this dtype
 
 
@@ -60,7 +62,11 @@ def wide(value):
 
 
 def inputs_of(line):
-    """The values of a line's inputs in float64."""
+    """The values of a line's inputs in float64.  Raises ArgumentError where a leaf is no longer what it was in the pass."""
+    for argument in line.arguments:
+        if argument.kind in ("parameter", "leaf") and argument.given.version[0] != argument.version:
+            remedy = "look before the optimiser's step, or trace again"
+            raise ArgumentError(f"microscope: {argument.text} was changed since the pass, so its gradients cannot be proved.", remedy=remedy)
     return [wide(argument.value) for argument in line.arguments]
 
 
@@ -100,7 +106,8 @@ def check_leaf(trace, leaf, seed=0):
     users = {gradient.line.number for gradient in uses}
     if any(trace.lines[number - 1].primitive.surrogate for number in users) or leads_to_surrogate(trace, users):
         return Proof(*first, "surrogate", whole=True)
-    moves = Moves(trace, wide(leaf.data), wide(leaf.grad), leaf=leaf)
+    given = sum(wide(gradient.value) for gradient in uses)  # leaf.grad may hold more: of another loss, or of a step before
+    moves = Moves(trace, wide(leaf.data), given, leaf=leaf)
     return Proof(*first, *proved(moves, seed, leaf.dtype), whole=True)
 
 
@@ -150,15 +157,15 @@ class Moves:
 
 def proved(moves, seed, dtype):
     """(verdict, numeric, analytic, error, slopes) of a value that is moved."""
-    direction, tolerance = unit(moves.gradient.shape, seed), TOLERANCE.get(dtype, 1e-6)
+    direction, near = unit(moves.gradient.shape, seed), moves.loss(moves.followers(1))
     for most in HORIZONS:
         rest = moves.followers(most)
-        verdict, numbers = compared(moves.loss(rest), moves.gradient, direction, tolerance)
+        verdict, numbers = compared(moves.loss(rest), moves.gradient, direction, dtype, near)
         if verdict != "lost":
             break
     if verdict in ("wrong", "kink") and any(other.primitive.kinks for other in rest):
         smooth = moves.loss(moves.followers(most, kinks=False))
-        verdict = "kink" if compared(smooth, moves.gradient, direction, tolerance)[0] in ("right", "lost") else "wrong"
+        verdict = "kink" if compared(smooth, moves.gradient, direction, dtype, near)[0] in ("right", "lost") else "wrong"
     return "right" if verdict == "lost" else verdict, *numbers
 
 
@@ -222,25 +229,26 @@ def judged(line, at, function, gradient, seed):
     Where entries stand at kinks, their one-sided slopes add up with both signs, which proves nothing.  Then some of the entries are moved
     one by one, the largest gradients among them.
     """
-    tolerance = TOLERANCE.get(line.value.dtype, 1e-6)
-    verdict, numbers = compared(function, gradient, unit(gradient.shape, seed), tolerance)
+    dtype = line.value.dtype
+    verdict, numbers = compared(function, gradient, unit(gradient.shape, seed), dtype)
     if verdict == "kink" or (verdict == "wrong" and line.primitive.kinks):
         largest = np.argsort(-np.abs(gradient), axis=None)[: ENTRIES // 2]
         others = np.random.default_rng(seed).permutation(gradient.size)[: ENTRIES // 2]
         alone = np.eye(1, gradient.size)
-        found = {compared(function, gradient, np.roll(alone, entry).reshape(gradient.shape), tolerance)[0] for entry in {*largest, *others}}
+        found = {compared(function, gradient, np.roll(alone, entry).reshape(gradient.shape), dtype)[0] for entry in {*largest, *others}}
         verdict = "wrong" if "wrong" in found else "kink"
     verdict = "right" if verdict == "lost" else verdict
     return Proof(line, at, verdict, *numbers)
 
 
-def compared(function, gradient, direction, tolerance):
+def compared(function, gradient, direction, dtype, near=None):
     """(verdict, (numeric, analytic, error, slopes)) along one direction of length 1; function: of a move, numbers that are summed.
 
     Where a step does not agree, a smaller one may: it does not reach as far as the next kink.  The verdict is "lost" where rounding of
-    the numbers alone explains the difference.
+    the numbers alone explains the difference.  The gradient was computed in `dtype`, as a sum of what the numbers of `near` (None: of
+    `function`) change by: right is also what differs by no more than such a sum is rounded by.
     """
-    analytic, lost = float((gradient * direction).sum()), False
+    analytic, lost, tolerance = float((gradient * direction).sum()), False, TOLERANCE.get(dtype, 1e-6)
     with np.errstate(all="ignore"):
         here = function(0.0 * direction)
         size = float(np.abs(here).sum())
@@ -255,6 +263,9 @@ def compared(function, gradient, direction, tolerance):
             if error <= tolerance:
                 return "right", numbers
             if step == STEP:
+                added = (near or function)(step * direction) - (near or function)(0.0 * direction)
+                if error * scale <= ROUNDED * np.finfo(dtype).eps * float(np.abs(added).sum()) / step:
+                    return "right", numbers
                 first, lost = numbers, error * scale <= 4 * EPSILON * size / step
     low, high = sorted((backward, forward))
     at_kink = high - low > 10 * tolerance * scale and low - tolerance * scale <= analytic <= high + tolerance * scale

@@ -74,15 +74,20 @@ def split(trace, loss):
                     parts[name] = parts[name] + gradient if name in parts else gradient
     for line in trace.lines:
         if line.by_term:
-            assert add_up(line), f"line {line.number}: the terms do not add up to the gradient"
+            assert add_up(line, trace), f"line {line.number}: the terms do not add up to the gradient"
 
 
-def add_up(line):
-    """Whether what the terms contribute is the gradient of a line, up to rounding; of numbers that are finite, and may be next to nothing."""
+def add_up(line, trace):
+    """Whether what the terms contribute is the gradient of a line, up to rounding; of numbers that are finite, and may be next to nothing.
+
+    Where they are what is left of a sum that cancels, the gradients that it was a sum of say how large its rounding is.
+    """
     parts = [np.asarray(to_numpy(part)) for part in line.by_term.values()]
     total, whole = sum(parts), np.asarray(to_numpy(line.cotangent))
     finite = np.isfinite(total) & np.isfinite(whole)
     scale = max(np.abs(part[finite]).max(initial=0) for part in parts)
+    for gradient in (np.abs(to_numpy(trace.lines[number - 1].cotangent)) for number in line.consumers if trace.lines[number - 1].by_term):
+        scale = max(scale, gradient[np.isfinite(gradient)].max(initial=0))
     return bool((np.abs(total - whole)[finite] <= 1e-5 * scale + np.finfo(whole.dtype).tiny).all())
 
 

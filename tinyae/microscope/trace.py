@@ -83,7 +83,7 @@ class Trace:
 
     def _argument(self, primitive, call, position, arg, written):
         """What a line gives an operation, by the name that a reader knows it by."""
-        made = self._made.get(id(arg)) if isinstance(arg, Tensor) else None
+        made = self.line_of(arg) if isinstance(arg, Tensor) else None  # by its node: a rule that is recorded gets the value in a Tensor of its own
         plain = isinstance(written, (ast.Name, ast.Attribute, ast.Constant)) and not (made and made.call.node is written)
         shape, role = tuple(getattr(arg, "shape", ())), primitive.inputs[min(position, len(primitive.inputs) - 1)]
         own = written if plain else ast.Name(role)
@@ -100,6 +100,8 @@ class Trace:
             literal = ast.Constant(arg) if isinstance(arg, (int, float)) and not written else None
             expression, kind = written if short else literal or own, "constant" if isinstance(arg, Tensor) or hasattr(arg, "shape") else "number"
         argument = Argument(expression, kind, made.number if kind == "line" else None, shape, role, arg)
+        if kind in ("parameter", "leaf"):
+            argument.version = arg.version[0]
         if kind in ("leaf", "constant") and isinstance(expression, ast.Name):
             self._names[expression.id] = max(self._names[expression.id], 1)
         if kind in ("parameter", "leaf") and id(arg) not in self.leaves:
@@ -237,9 +239,9 @@ def trace(f, *args, model=None, **settings):
     with Trace(model if hasattr(model, "named_parameters") else None) as found:
         found.result = f(*args, **settings)
     loss = found.result["loss"] if isinstance(found.result, dict) and "loss" in found.result else getattr(found.result, "loss", found.result)
-    if not (isinstance(loss, Tensor) and loss.requires_grad and loss.size == 1):
+    if not (isinstance(loss, Tensor) and loss.requires_grad and loss.size == 1 and found.line_of(loss) is not None):
         name = getattr(f, "__name__", type(f).__name__)
-        expected = "a Tensor with one entry that depends on a Tensor with requires_grad, or terms with such a loss"
+        expected = "a Tensor with one entry, computed from a Tensor with requires_grad, or terms with such a loss"
         raise ArgumentError(f"trace: {name} gives no loss.", expected=expected, got=repr(loss))
     for _, leaf in found.leaves.values():
         leaf.grad = None

@@ -63,7 +63,7 @@ class FlatParameters:
     def adopt(self):
         """Make every parameter a view of the buffer again; one that was given new data is copied in."""
         for i, (p, start, end) in enumerate(zip(self.parameters, self.starts, self.ends, strict=True)):
-            if p.data is self.views[i]:
+            if p.data is self.views[i] and p.gradient_buffer is not None:
                 continue
             if self.views[i] is not None and p.gradient_buffer is not None and p.gradient_buffer is not self.buffers[i]:
                 rule = "optimiser: a parameter belongs to another optimiser, which was made later."

@@ -126,10 +126,11 @@ class Optimizer:
 
     def state_dict(self):
         """All that a continuation needs, as NumPy arrays: moments (flat, in the order of the parameters), numbers of steps,
-        settings (a row a group), and the layout that they belong to: group, number of axes and shape of each parameter."""
+        settings and the proportion of lr (a row a group), and the layout that they belong to: group, number of axes and shape of each parameter."""
         state = {name: np.array(to_numpy(array)) for name, array in self.arrays.items()}
         state |= {name: np.array([group[name] for group in self.groups]) for name in self.settings}
         layout = [n for i, p in zip(self.group_of, self.flat.parameters, strict=True) for n in (i, p.ndim, *p.shape)]
+        state["proportions"] = np.array(self.proportions)
         state |= {"steps": np.array(self.steps, dtype=np.int64), "layout": np.array(layout, dtype=np.int64)}
         return {f"{self.kind}.{name}": array for name, array in state.items()}
 
@@ -139,6 +140,8 @@ class Optimizer:
         Raises, before anything is changed, ArgumentError for another optimiser's state, ShapeError for other parameters'.
         """
         own = self.state_dict()
+        if own.keys() - state.keys() == {lacking := f"{self.kind}.proportions"}:  # the state of an older version
+            state = state | {lacking: own[lacking]}
         if own.keys() != state.keys():
             kinds = ", ".join(sorted({name.split(".")[0] for name in state}))
             raise ArgumentError(f"{self.kind}: this is the state of another optimiser.", expected=", ".join(own), got=kinds)
@@ -153,4 +156,4 @@ class Optimizer:
         for name in self.settings:
             for group, value in zip(self.groups, state[name].tolist(), strict=True):
                 group[name] = tuple(value) if isinstance(value, list) else value
-        self.steps = state["steps"].tolist()
+        self.steps, self.proportions = state["steps"].tolist(), state["proportions"].tolist()

@@ -15,8 +15,13 @@ class SGD(Optimizer):
 
     def __init__(self, parameters, lr=1e-3, momentum=0.0, weight_decay=0.0, nesterov=False):
         super().__init__(parameters, lr=lr, momentum=momentum, weight_decay=weight_decay, nesterov=nesterov)
-        if any(group["nesterov"] and not group["momentum"] for group in self.groups):
+
+    def checked(self, group):
+        """As of every optimiser; and no looking ahead without momentum."""
+        group = super().checked(group)
+        if group["nesterov"] and not group["momentum"]:
             raise ArgumentError("SGD: nesterov looks ahead along the momentum.", expected="momentum > 0", got="momentum=0.0")
+        return group
 
     def update(self, p, g, t, v, *, lr, momentum, nesterov):
         """The published step."""

@@ -14,6 +14,7 @@ from tinyae.backend import rng as make_rng
 from tinyae.errors import RunError, TinyaeError
 from tinyae.models import build
 
+PART = ".tinyae-part"  # ends the name of a file under way
 FORMAT, OLDER = "tinyae 2", "tinyae 1"  # the older one had no checksum, and nothing to resume from
 
 
@@ -45,7 +46,7 @@ def is_file_or_absent(path):
 
 def replace(path, content):
     """Make `path` a file with these bytes, or leave it as it was."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -103,9 +104,18 @@ def read_tensors(path):
         raise RunError(f"{path}: it is damaged.", got=str(error)) from error
 
 
+def configuration(model):
+    """The settings that a model of `ta.models` is built from again; None of a model of one's own, whose `config` may be anything."""
+    config = getattr(model, "config", None)
+    try:
+        return config if isinstance(config, dict) and json.dumps(config) else None
+    except (TypeError, ValueError):
+        return None
+
+
 def save(model, path):
     """Save the weights of a model as a safetensors file, with the configuration that a model of `ta.models` has."""
-    write_tensors(path, {f"model.{name}": array for name, array in model.state_dict().items()}, {"model": getattr(model, "config", None)})
+    write_tensors(path, {f"model.{name}": array for name, array in model.state_dict().items()}, {"model": configuration(model)})
 
 
 def load(path):

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import numbers
 import sys
 import time
 
@@ -10,7 +11,7 @@ import numpy as np
 from tinyae.data import as_dataset
 from tinyae.errors import ArgumentError, GraphError
 from tinyae.evaluation.terms import Mean
-from tinyae.optim import Adam, WeightAverage
+from tinyae.optim import Adam, Optimizer, WeightAverage
 from tinyae.training.interrupt import graceful_interrupt
 from tinyae.training.progress import Progress, peak_memory
 from tinyae.training.state import State
@@ -30,9 +31,10 @@ def fit(
     data, test, validation: a Dataset, or an array (N, ...).  optimizer: one, or a list of several that share the parameters out;
     Adam with `lr` if None.  schedules: name -> function of the time in epochs (`ta.optim.linear(0, 1, 10)`, ...): "lr", or what
     `model.objective` has: "beta", "capacity", "free_bits".  clip_norm: the largest norm of an optimiser's gradient.  skip_norm:
-    no step where it is larger (waits for the device).  average: decay of a moving average of the weights, which is what is measured
-    and kept.  patience: stop after so many epochs without a better negative ELBO (else: loss) on `validation`, and keep the best weights;
-    epochs in which the schedule of beta rises (warm-up) do not count.
+    no step where it is larger, or not finite (waits for the device); a loss that is not finite is then left out of the means.
+    average: decay of a moving average of the weights, which is what is measured and kept.  patience: stop after so many epochs
+    without a better negative ELBO (else: loss) on `validation`, and keep the best weights; epochs in which the schedule of beta
+    rises (warm-up) do not count.
     seed: of the order of the batches, the noise and the binarisation: the same seed gives the same weights, bit for bit.
     run: a Run, whose folder gets history and checkpoints, the latter every `checkpoint_seconds` and at the end.  resume: go on where
     its checkpoint is, to the very end of a training that was never interrupted.  Ctrl-C ends after the current step, everything kept.
@@ -44,11 +46,7 @@ def fit(
     """
     data = as_dataset(data)
     splits = {name: as_dataset(given, name) for name, given in (("validation", validation), ("test", test)) if given is not None}
-    if epochs < 1 or batch_size < 1:
-        raise ArgumentError("fit: epochs and batch_size must be 1 or more.", got=f"epochs={epochs}, batch_size={batch_size}")
-    if patience is not None and (patience < 1 or validation is None):
-        remedy = "train, validation = data.hold_out(0.1); fit(model, train, validation=validation, patience=10); never the test split"
-        raise ArgumentError("fit: patience is a number of epochs, 1 or more, and needs a validation split.", got=f"{patience=}", remedy=remedy)
+    check_numbers(epochs, batch_size, patience, validation, {"clip_norm": clip_norm, "skip_norm": skip_norm})
     for part in (data, *splits.values()):
         check_data(model, part)
     schedules = getattr(model, "schedules", {}) | (schedules or {})
@@ -60,14 +58,31 @@ def fit(
         run.training = {"seed": seed, "batch_size": batch_size, "examples": len(data), "data": data.name}
         if resume:
             run.resume(state)
+            if patience is None:  # what early stopping kept is no longer what is asked for
+                state.best = state.best_weights = None
     with suited_to(model, batch_size):
         loop(trainer, epochs, patience, run, checkpoint_seconds, progress)
     return state.history
 
 
+def check_numbers(epochs, batch_size, patience, validation, limits):
+    """Raise ArgumentError for a number that `fit` cannot have."""
+    if not all(isinstance(number, numbers.Integral) and number >= 1 for number in (epochs, batch_size)):
+        raise ArgumentError("fit: epochs and batch_size are whole numbers, 1 or more.", got=f"epochs={epochs}, batch_size={batch_size}")
+    if patience is not None and (patience < 1 or validation is None):
+        remedy = "train, validation = data.hold_out(0.1); fit(model, train, validation=validation, patience=10); never the test split"
+        raise ArgumentError("fit: patience is a number of epochs, 1 or more, and needs a validation split.", got=f"{patience=}", remedy=remedy)
+    for name, limit in limits.items():
+        if limit is not None and not limit > 0:
+            raise ArgumentError(f"fit: {name} must be above 0.", got=limit)
+
+
 def optimizers_of(given, model, lr):
-    """A list of optimisers.  Raises GraphError where two of them train the same parameter."""
+    """A list of optimisers.  Raises ArgumentError for what is none, GraphError where two of them train the same parameter."""
     optimizers = [Adam(model.parameters(), lr=lr)] if given is None else list(given) if isinstance(given, (list, tuple)) else [given]
+    if not optimizers or not all(isinstance(optimizer, Optimizer) for optimizer in optimizers):
+        got = ", ".join(type(optimizer).__name__ for optimizer in optimizers) or "an empty list"
+        raise ArgumentError("fit: the optimizer is one of ta.optim, or a list of them.", got=got, remedy="None, for Adam with lr=")
     trained = [id(p) for optimizer in optimizers for p in optimizer.flat.parameters]
     if len(set(trained)) < len(trained):
         raise GraphError("fit: two optimisers train the same parameter.", remedy="give each optimiser parameters of its own")
@@ -79,6 +94,7 @@ def loop(trainer, epochs, patience, run, checkpoint_seconds, progress):
     state, saved = trainer.state, time.perf_counter()
     begun = saved - state.seconds
     state.history.interrupted = False
+    trainer.go_on()
 
     def save(now=False):
         nonlocal saved
@@ -101,7 +117,8 @@ def loop(trainer, epochs, patience, run, checkpoint_seconds, progress):
                 state.history.interrupted = True
                 break
             terms = state.mean.read()
-            if not all(map(math.isfinite, terms.values())):
+            judged = [value for name, value in terms.items() if name != "gradient_norm" or trainer.skip is None]
+            if not all(map(math.isfinite, judged)) or not terms:
                 error = trainer.explain(before)
                 save(now=len(state.history) > 0)
                 raise error
@@ -124,9 +141,11 @@ def finish_epoch(trainer, terms, patience, early, seconds):
         splits, seen = trainer.measure()
         validation = splits.get("validation", {})
         value = validation.get("negative_elbo", validation.get("loss"))
-        if patience is not None and (state.best is None or value < state.best[0]):
+        if patience is not None and (state.best is None or value < state.best[0] or math.isnan(state.best[0])):
             state.best, state.best_weights = [value, state.epoch], state.model.state_dict()
-    more = {name: terms.pop(name) for name in ("gradient_norm", "skipped") if name in terms}
+    more = {"gradient_norm": terms.pop("gradient_norm")}
+    if trainer.skip is not None:
+        more["skipped"] = state.mean.skipped / len(trainer.data)
     more |= {name: seen[name] for name in ("active_latents", "dead_units") if name in seen}
     state.history.add(state.epoch, {"train": terms} | splits, **more, seconds=round(seconds, 4), memory_mb=peak_memory())
     trainer.warn(seen, early)

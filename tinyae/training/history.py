@@ -21,7 +21,7 @@ class History:
         return len(self.rows)
 
     def __repr__(self):
-        last = ", ".join(f"{name} {value:.4g}" for name, value in self.rows[-1].items()) if self.rows else "nothing yet"
+        last = ", ".join(f"{name} {value:.4g}" for name, value in self.rows[-1].items() if value is not None) if self.rows else "nothing yet"
         return f"History({len(self)} rows; last: {last})"
 
     def add(self, epoch, splits, **more):

@@ -1,9 +1,12 @@
 """What goes wrong without an error: a posterior that says nothing, units that are always off."""
 
+import contextlib
+
 from tinyae.autograd import no_grad, raw
 from tinyae.autograd.graph import observed
 from tinyae.backend import array_module, to_numpy
 from tinyae.distributions import Normal
+from tinyae.errors import TinyaeError
 from tinyae.models.objective import kl_by_dimension
 
 ACTIVE = 0.01  # nats: a latent dimension with less says nothing of x
@@ -35,16 +38,18 @@ class Units:
 
 
 def look(model, x):
-    """What there is to see on the batch x: active_latents, of a model with a normal posterior; dead_units, of one with relu."""
+    """What there is to see on the batch x: active_latents, of a model with a normal posterior; dead_units, of one with relu.
+
+    Nothing of a model whose `encode` and `decode` are of another kind than ours.
+    """
     found, units = {}, Units()
-    with no_grad(), observed(units):
-        q = model.encode(x) if hasattr(model, "encode") else None
+    with no_grad(), observed(units), contextlib.suppress(TypeError, AttributeError, TinyaeError):
+        q = model.encode(x)
         if isinstance(q, Normal) and hasattr(model, "prior"):
             kl = kl_by_dimension(q, model.prior).data.mean(axis=0)
             found["active_latents"] = int(to_numpy((kl > ACTIVE).sum()))
-            model.decode(q.mean)
-        elif q is not None:
-            model.decode(q)
+            q = q.mean
+        model.decode(q)
     if units.count:
         found |= {"dead_units": int(to_numpy(array_module(units.dead).asarray(units.dead))), "relu_units": units.count}
     return found

@@ -7,7 +7,7 @@ import pathlib
 
 from tinyae.data import load as load_data
 from tinyae.errors import RunError
-from tinyae.training.files import checksum, read_tensors, write_atomic, write_tensors
+from tinyae.training.files import PART, checksum, configuration, read_tensors, write_atomic, write_tensors
 
 
 class Run:
@@ -64,7 +64,7 @@ class Run:
     def write_progress(self, state):
         """The checkpoint, the history in it, then history.csv.  model.*: the weights to be used; the rest is for `resume`."""
         arrays = {f"model.{name}": array for name, array in state.weights().items()} | state.arrays()
-        metadata = {"model": getattr(state.model, "config", None), "training": self.training, "state": state.numbers()}
+        metadata = {"model": configuration(state.model), "training": self.training, "state": state.numbers()}
         write_tensors(self.checkpoint, arrays, metadata)
         write_atomic(self.folder / "history.csv", state.history.to_csv())
 
@@ -79,7 +79,7 @@ class Run:
         """
         arrays, metadata = self.read_checkpoint(state) if self.checkpoint.exists() else ({}, {})
         self.write_config()
-        for left in self.folder.glob(".*.*"):  # half a file of a run that was killed
+        for left in self.folder.glob(f".*{PART}"):  # half a file of a run that was killed
             left.unlink()
         if metadata:
             state.restore(arrays, metadata["state"])
@@ -90,7 +90,7 @@ class Run:
         if "state" not in metadata:
             raise RunError(f"{self.checkpoint}: an older tinyae wrote it, which kept nothing to resume from.")
         kept = metadata["training"] | (metadata["model"] or {})
-        asked = self.training | (json.loads(json.dumps(getattr(state.model, "config", None))) or {})
+        asked = self.training | (json.loads(json.dumps(configuration(state.model))) or {})
         if differ := [name for name in asked | kept if asked.get(name) != kept.get(name)]:
             expected, got = ({name: of.get(name) for name in differ} for of in (kept, asked))
             raise RunError(f"{self.folder}: it belongs to another training.", expected=expected, got=got)

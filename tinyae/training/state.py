@@ -36,6 +36,7 @@ class State:
             "step": self.step,
             "terms": list(self.mean.totals),
             "examples": self.mean.count,
+            "skipped": self.mean.skipped,
             "seconds": self.seconds,
             "best": self.best,
         }
@@ -43,7 +44,8 @@ class State:
         return numbers | {"history": list(self.history.rows), "warnings": list(self.history.warnings)}
 
     def restore(self, arrays, numbers):
-        """Take up what `arrays` and `numbers` hold.  Raises RunError where they belong to another training."""
+        """Take up what `arrays` and `numbers` hold.  Raises RunError where they belong to another training, and leaves all as it was."""
+        before = self.model.state_dict(), [optimizer.state_dict() for optimizer in self.optimizers]
 
         def part(prefix):
             return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
@@ -52,6 +54,8 @@ class State:
             streams = dict(self.model.named_streams())
             if streams.keys() != numbers["streams"].keys() or (self.average is None) == bool(part("average.")):
                 raise RunError("other random streams, or another averaging of weights.")
+            if part(f"optimizer.{len(self.optimizers)}."):
+                raise RunError("more optimisers.")
             for i, optimizer in enumerate(self.optimizers):
                 optimizer.load_state_dict(part(f"optimizer.{i}."))
             self.model.load_state_dict(part("training."))
@@ -61,9 +65,13 @@ class State:
                 stream.restore(numbers["streams"][name])
             self.mean.totals = {name: to_device(arrays[f"mean.{name}"]) for name in numbers["terms"]}
             self.best, self.best_weights = numbers["best"], part("best.") or None
-            self.mean.count, self.epoch, self.step = numbers["examples"], numbers["epoch"], numbers["step"]
+            self.mean.count, self.mean.skipped = numbers["examples"], numbers.get("skipped", 0)
+            self.epoch, self.step = numbers["epoch"], numbers["step"]
             self.seconds, self.history.rows, self.history.warnings = numbers["seconds"], numbers["history"], numbers["warnings"]
         except (KeyError, TypeError, ValueError, TinyaeError) as error:
+            self.model.load_state_dict(before[0])
+            for optimizer, own in zip(self.optimizers, before[1], strict=True):
+                optimizer.load_state_dict(own)
             raise RunError("this checkpoint belongs to another training.", got=str(error).splitlines()[0]) from error
 
     def weights(self):

@@ -28,4 +28,5 @@ def largest_product(model, batch_size):
     A linear layer has one product for all rows of the batch (and all draws of a bound); a convolution uses its weight at every place.
     """
     rows, places = batch_size * getattr(model, "samples", 1), getattr(model, "features", 1)
+    places = places if isinstance(places, int) else 1  # a model of one's own may call a part of it so
     return rows * max((math.prod(p.shape) * (places if p.ndim > 2 else 1) for p in model.parameters() if p.ndim > 1), default=0)

@@ -6,8 +6,9 @@ import sys
 
 import numpy as np
 
+from tinyae.autograd import raw
 from tinyae.backend import rng as make_rng
-from tinyae.backend import to_device
+from tinyae.backend import to_device, to_numpy
 from tinyae.errors import AnomalyError, ArgumentError, DataError
 from tinyae.evaluation.terms import conditioned, evaluate, evaluating, named_loss, size_of, takes_labels
 from tinyae.models.parts import check_values
@@ -28,9 +29,8 @@ class Trainer:
     def epoch(self, after_step):
         """The steps of the present epoch that are left.  after_step() says whether to go on.  Returns whether the epoch is done."""
         state, epoch = self.state, self.state.epoch
-        steps = math.ceil(len(self.data) / self.batch_size)
         for step, batch in enumerate(self.data.batches(self.batch_size, rng=self.streams.stream("batches", epoch), labels=self.takes_labels)):
-            self.set_schedules(epoch - 1 + step / steps)
+            self.set_schedules(epoch, step)
             if step >= state.step:  # a resumed epoch draws the earlier batches again: the stream goes on as it did
                 self.one_step(batch, self.streams.stream("noise", epoch, step))
                 state.step = step + 1
@@ -38,11 +38,23 @@ class Trainer:
                     return False
         return True
 
-    def set_schedules(self, t):
-        """What is scheduled gets its value at time t, in epochs."""
+    def go_on(self):
+        """What is scheduled is again what it was in the last step that was done, if any: there may be none left to do."""
+        steps = self.state.step + (self.state.epoch - 1) * self.steps
+        if steps:
+            self.set_schedules(1 + (steps - 1) // self.steps, (steps - 1) % self.steps)
+
+    @property
+    def steps(self):
+        """The number of steps of an epoch."""
+        return math.ceil(len(self.data) / self.batch_size)
+
+    def set_schedules(self, epoch, step):
+        """What is scheduled gets its value at this step of an epoch; both begin the time, which is in epochs, at 0 in step 0 of epoch 1."""
+        t = epoch - 1 + step / self.steps
         for name, schedule in self.schedules.items():
             for owner in self.state.optimizers if name == "lr" else [self.state.model.objective]:
-                setattr(owner, name, schedule(t))
+                setattr(owner, name, scheduled(name, schedule(t), t))
 
     def one_step(self, batch, stream):
         """Loss, gradients, and a step of every optimiser; the terms join the epoch's means.
@@ -62,8 +74,11 @@ class Trainer:
             model.after_step(stream.stream("after step"))
         if self.state.average is not None:
             self.state.average.update()
+        if not any(stepped):
+            self.state.mean.skipped += size_of(batch)
+            if not all(np.isfinite(to_numpy(raw(term))).all() for term in terms.values()):
+                return
         more = {"gradient_norm": norms[0] if len(norms) == 1 else sum(norm * norm for norm in norms) ** 0.5}
-        more |= {} if self.skip is None else {"skipped": 1.0 - sum(stepped) / len(stepped)}
         self.state.mean.add(terms | more, size_of(batch))
 
     def measure(self):
@@ -95,7 +110,7 @@ class Trainer:
         state, epoch = self.state, self.state.epoch
         state.restore(*before)
         remedy = "a smaller learning rate (lr=, --lr), clipping (clip_norm=), or a larger variance of a gaussian likelihood"
-        found = "the optimiser's step made the weights too large"
+        found = "a step made the weights too large, or the norm of the gradient is too large for its dtype"
         try:
             with detect_anomaly(), np.errstate(all="ignore"):
                 self.epoch(lambda: True)
@@ -108,11 +123,22 @@ class Trainer:
 
 def check_data(model, data):
     """Raise an error, before anything is trained, where the data set does not fit the model."""
-    if (features := getattr(model, "features", data.features)) != data.features:
+    features, likelihood = getattr(model, "features", None), getattr(model, "likelihood", None)
+    if isinstance(features, int) and features != data.features:
         raise DataError("the data do not fit the model.", expected=f"{features} features", got=f"{data.features} in {data}")
-    likelihood = getattr(model, "likelihood", None)
-    low, high = (likelihood.low, likelihood.high) if likelihood else (-float("inf"), float("inf"))
+    low, high = getattr(likelihood, "low", -math.inf), getattr(likelihood, "high", math.inf)
     check_values(np.array([data.pixels.min(), data.pixels.max()]) / data.scale, low, high)  # NaN is passed on by both
+
+
+def scheduled(name, value, t):
+    """What a schedule gave at time t, as a Python number: a NumPy number would widen float32.  Raises ArgumentError for what is none."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise ArgumentError(f"schedules: {name} must be 0 or more.", expected="a finite number", got=f"{value!r} at epoch {t:.6g}")
+    return number
 
 
 def check_schedules(model, schedules):

@@ -206,10 +206,15 @@ def aligned(parts):
 def table(gradients):
     """The dict of all gradients."""
     rows = ["gradients = {"]
-    for entry in (f'"{name}": {variable}, ' for name, variable in gradients.items()):
+    for entry in (f"{quoted(name)}: {variable}, " for name, variable in gradients.items()):
         rows[-1:] = [rows[-1] + entry] if len(rows[-1] + entry) < PAGE else [rows[-1].rstrip(), " " * len("gradients = {") + entry]
     rows[-1] = rows[-1].rstrip(", ") + "}"
     return "\n".join(rows)
+
+
+def quoted(name):
+    """A name between double quotes, as a program writes it."""
+    return f'"{name}"' if '"' not in name and "\\" not in name else repr(name)
 
 
 def ending(loss, single):
