@@ -10,7 +10,7 @@ import numpy as np
 from tinyae.checks.semcheck.autoencoder import check_autoencoder
 from tinyae.checks.semcheck.bench import Bench
 from tinyae.checks.semcheck.distribution import assert_distribution, semcheck_distribution
-from tinyae.checks.semcheck.evaluation import check_data, check_evaluation, check_generation, check_likelihood, check_outputs
+from tinyae.checks.semcheck.evaluation import check_data, check_evaluation, check_generation, check_likelihood, check_log_weights, check_outputs
 from tinyae.checks.semcheck.hierarchy import check_hierarchy
 from tinyae.checks.semcheck.identities import check_constant_pixel, check_dead_latent, check_duplication, check_tiling
 from tinyae.checks.semcheck.losses import check_bound, check_losses, check_noise, check_spread
@@ -38,6 +38,7 @@ BATTERY = {
     "likelihood": check_likelihood,
     "reconstruct": check_evaluation,
     "generation": check_generation,
+    "log_weights": check_log_weights,
     "outputs": check_outputs,
 }
 

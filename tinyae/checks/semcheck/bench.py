@@ -16,12 +16,12 @@ class Bench:
     """subject on the bench with data x, (N, ...).  latent: J, or None without an encoder.
 
     width: D, the numbers in an example.  batch: rows of a batch.  weights: SETS of arrays for the parameters.
-    rounding: the relative error of the subject's arithmetic, with room to spare.
+    outputs: the numbers that the decoder gives for a feature.  rounding: the relative error of the subject's arithmetic, with room to spare.
     """
 
     def __init__(self, subject, x, seed):
         self.subject, self.x, self.generator = subject, x, np.random.default_rng(seed)
-        self.latent, self.weights, self.rounding = None, [[]] * SETS, 3e-6
+        self.latent, self.outputs, self.weights, self.rounding = None, 1.0, [[]] * SETS, 3e-6
         self.width = math.prod(x.shape[1:])
         self.batch = min(ROWS, max(8, PIXELS // self.width))
         if subject.encode and subject.decode:
@@ -31,6 +31,8 @@ class Bench:
             self.rounding = 1e-10 if self.within(0, self.is_double) else 3e-6
         if subject.encode:
             self.latent = subject.encode(x[:1])[0].shape[-1]
+        if subject.encode and subject.decode:
+            self.outputs = subject.decode(subject.encode(x[:1])[0]).size / self.width
 
     def within(self, k, work):
         """work() under the k-th set of weights."""

@@ -73,16 +73,8 @@ class Grid:
         return mean, np.where(np.isfinite(mean), self.doubt(terms) + np.abs(mean) * self.doubt(p), 0)
 
     def doubt(self, terms):
-        """A bound on the error of the sum of `terms`, (G, ...): fourth differences along each axis.
-
-        Beside a jump of the slope they are 24 times the error of the trapezoidal rule, or more; where all is smooth they vanish.
-        """
-        total = np.zeros(terms.shape[1:])
-        for axis in range(len(self.axes)):
-            others = tuple(k for k in range(len(self.axes)) if k != axis)
-            margin = terms.reshape(*self.axes, *terms.shape[1:]).sum(axis=others)
-            total += np.abs(np.diff(margin, 4, axis=0)).sum(axis=0) / 8
-        return total
+        """A bound on the error of the sum of `terms`, (G, ...)."""
+        return roughness(terms, self.axes)
 
     def compare(self, check, found, values, scale=1.0):
         """The row of a claim: `found` is the mean of `values`, up to so much of `scale`."""
@@ -100,6 +92,19 @@ class Grid:
         k = np.unravel_index(np.argmax(np.where(np.isnan(error), np.inf, error / limit)), error.shape)
         wrong = f"It is {np.asarray(found)[k]:.6g}, where the sum over the density is {expected[k]:.6g}."
         return judged(check, "error", error[k], limit[k], "It is the sum over the density.", wrong)
+
+
+def roughness(terms, axes):
+    """A bound on the error of the sum of `terms`, (G, ...), on a grid of these axes: fourth differences along each of them.
+
+    Beside a jump of the slope they are 24 times the error of the trapezoidal rule, or more; where all is smooth they vanish.
+    """
+    total = np.zeros(terms.shape[1:])
+    for axis in range(len(axes)):
+        others = tuple(k for k in range(len(axes)) if k != axis)
+        margin = terms.reshape(*axes, *terms.shape[1:]).sum(axis=others)
+        total += np.abs(np.diff(margin, 4, axis=0)).sum(axis=0) / 8
+    return total
 
 
 def distance(a, b):

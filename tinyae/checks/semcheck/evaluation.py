@@ -1,54 +1,79 @@
 """Likelihoods on toy spaces, evaluation without noise, and what the data and the decoder's output look like."""
 
+import contextlib
 import itertools
 import math
 
 import numpy as np
 
+from tinyae.backend import rng
+from tinyae.checks.semcheck import scores
+from tinyae.checks.semcheck.distribution import DOUBT, Grid, points_of, roughness
 from tinyae.checks.semcheck.identities import relative
+from tinyae.checks.semcheck.oracle import single_samples
 from tinyae.checks.semcheck.result import judged, warning
 from tinyae.checks.semcheck.subject import Untestable
+from tinyae.errors import TinyaeError
+
+DRAWN = 4096  # samples
 
 
 def check_likelihood(bench):
-    """The likelihood sums to one over all images of three pixels, or integrates to one over the plane of two."""
+    """The likelihood sums to one over all images of a few pixels, or integrates to one over the plane of two."""
     if bench.subject.log_prob is None:
         raise Untestable("not given: a function log_prob(parameters, x)")
     bench.need("likelihood")
-    kind = bench.subject.likelihood.name
-    discrete = kind == "bernoulli" or (kind == "given" and np.isin(bench.x, (0, 1)).all())
     try:
-        totals = [total(bench, discrete) for _ in range(3)]
-    except (ValueError, TypeError, IndexError) as error:
+        found = [total(bench) for _ in range(3)]
+    except (ValueError, TypeError, IndexError, TinyaeError) as error:
         raise Untestable(f"the likelihood takes no toy images: {str(error).splitlines()[0]}") from error
-    worst = max(totals, key=lambda value: abs(value - 1))
-    space = "sums to 1 over all images of three pixels" if discrete else "integrates to 1 over the images of two pixels"
-    limit = max(1e-6, 10 * bench.rounding)
-    yield judged(
-        "likelihood", "total - 1:", worst - 1, limit, f"The likelihood {space}.", f"It is no probability: {worst:.5g} where it should have {space}."
-    )
+    if max(doubt for _, doubt, _ in found) > DOUBT:
+        raise Untestable("the likelihood is too rough, or falls off too slowly, for a grid")
+    worst, doubt, discrete = max(found, key=lambda one: abs(one[0] - 1) - one[1])
+    space = "sums to 1 over all images of a few pixels" if discrete else "integrates to 1 over the images of two pixels"
+    limit = max(1e-6, 10 * bench.rounding) + doubt
+    yield judged("likelihood", "total - 1:", worst - 1, limit, f"The likelihood {space}.", f"It is no probability: {worst:.5g}, where one {space}.")
 
 
-def total(bench, discrete):
-    """The probabilities of a toy space, summed, for random parameters."""
-    log_prob, generator = bench.subject.log_prob, bench.generator
-    if discrete:
+def total(bench):
+    """(the probability of a toy space, how exact that is, whether it was summed), for random parameters.
+
+    Of a function on data of zeros and ones nobody knows whether it is a density: the better of sum and integral counts.
+    """
+    subject, generator = bench.subject, bench.generator
+    if subject.likelihood.name == "given" and subject.distribution is not None:
+        parameters = generator.normal(0, 1, (1, round(2 * bench.outputs)))
+        if (distribution := subject.distribution(parameters)) is not None:
+            grid = Grid(distribution, distribution.support, distribution.sample(rng(0).stream("toy"), (2000,)))
+            return float(grid.total[0]), float(grid.doubt(grid.mass)[0]), isinstance(distribution.support, list)
+    found = []
+    if subject.likelihood.name == "bernoulli" or (subject.likelihood.name == "given" and np.isin(bench.x, (0, 1)).all()):
         images = np.array(list(itertools.product((0.0, 1.0), repeat=3)))
-        return float(np.exp(log_prob(np.tile(generator.normal(0, 2, 3), (8, 1)), images)).sum())
-    centre, width = generator.normal(0, 1, 2), 1e-3
+        parameters = np.tile(generator.normal(0, 2, round(3 * bench.outputs)), (8, 1))
+        found.append((float(np.exp(subject.log_prob(parameters, images)).sum()), 0.0, True))
+    if subject.likelihood.name != "bernoulli":
+        with contextlib.suppress(Untestable) if found else contextlib.nullcontext():
+            found.append((*integral(subject.log_prob, generator.normal(0, 1, round(2 * bench.outputs))), False))
+    return min(found, key=lambda one: abs(one[0] - 1))
+
+
+def integral(log_prob, parameters):
+    """(the integral of exp(log_prob) over images of two pixels, how exact that is), on a grid that is fine around the largest value."""
+    centre, width = parameters[:2] if len(parameters) == 2 else np.zeros(2), 1e-3
 
     def fallen(width):
         corners = centre + width * np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])
-        values = log_prob(np.tile(centre, (5, 1)), corners)
-        return (values[0] - values[1:]).min() > 40
+        values = log_prob(np.tile(parameters, (5, 1)), corners)
+        return (values[0] - values[1:]).min() > 1
 
     while not fallen(width):
         width *= 1.5
         if width > 1e6:
-            raise Untestable("the density does not fall off: no box holds it")
-    line = np.linspace(-width, width, 241)
-    plane = centre + np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
-    return float(np.exp(log_prob(np.tile(centre, (len(plane), 1)), plane)).sum() * (line[1] - line[0]) ** 2)
+            raise Untestable("the density does not fall off: no grid holds it")
+    quartiles = centre + width / 2 * np.array([-1.0, 0.0, 1.0])[:, None]
+    plane, weight, axes = points_of((-np.inf, np.inf), quartiles)
+    mass = np.exp(log_prob(np.tile(parameters, (len(plane), 1)), plane)) * weight
+    return float(mass.sum()), float(roughness(mass, axes))
 
 
 def check_evaluation(bench):
@@ -82,6 +107,34 @@ def check_generation(bench):
     worst = int(np.abs(shown - expected).argmax())
     right, wrong = "Samples are decoded from draws of the prior.", "A sample is {0:.4g} where the decoded draw of the prior is {1:.4g}."
     yield relative(bench, "generation", shown.flat[worst], expected.flat[worst], right, wrong)
+    if bench.subject.own_generate is not None:
+        own = attempt("sample(n, rng=rng)", bench.subject.own_generate, DRAWN, 0).reshape(DRAWN, -1)
+        expected = bench.subject.likelihood.mean(bench.subject.decode(bench.noise(DRAWN))).reshape(DRAWN, -1)
+        along = bench.generator.standard_normal((expected.shape[1], 4))
+        own, expected = (((images - expected.mean(axis=0)) @ along).astype(np.float64) for images in (own, expected))
+        pairs = [(f(own[:, k]), f(expected[:, k])) for k in range(along.shape[1]) for f in (np.array, np.square)]
+        found = [scores.of_two_means(a, b.mean(), b.std(ddof=1) / math.sqrt(DRAWN), bench.rounding) for a, b in pairs]
+        right, wrong = "Samples with noise of their own are such, too.", "Samples with noise of their own spread otherwise."
+        yield judged("own samples", "z", scores.worst(found), scores.limit(len(found)), right, wrong)
+
+
+def check_log_weights(bench):
+    """The logarithms of importance weights are log p(x | z) + log p(z) - log q(z | x)."""
+    bench.need("log_weights", "encode", "decode", "likelihood")
+    x = bench.rows()
+    noise = bench.noise(2, len(x))
+    reconstruction, ratio = single_samples(bench.subject, x, noise)
+    title = "log p(x, z) - log q(z | x) at the same draws"
+    found, expected = attempt("log_weights(x, noise)", bench.subject.log_weights, x, noise).mean(), -(reconstruction + ratio).mean()
+    yield relative(bench, "log_weights", found, expected, f"It is {title}.", f"It is {{0:.6g}}, where {title} is {{1:.6g}}.")
+
+
+def attempt(call, function, *arguments):
+    """function(*arguments).  Raises Untestable where a model of one's own means something else by this name."""
+    try:
+        return function(*arguments)
+    except (TypeError, ValueError, AttributeError, TinyaeError) as error:
+        raise Untestable(f"{call} does not work: {str(error).splitlines()[0]}") from error
 
 
 def check_data(bench):

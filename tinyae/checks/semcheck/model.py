@@ -5,6 +5,7 @@ import inspect
 import math
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class Adapter:
     def subject(self, beta):
         """The Subject."""
         model = self.model
-        generates = hasattr(model, "sample") and "noise" in inspect.signature(model.sample).parameters
+        takes = inspect.signature(model.sample).parameters if hasattr(model, "sample") else ()
         return Subject(
             type(model).__name__,
             loss=self.loss if self.given else None,
@@ -63,7 +64,10 @@ class Adapter:
             log_prob=self.log_prob,
             sample=self.sample,
             reconstruct=(lambda x: self.call(model.reconstruct, x)) if hasattr(model, "reconstruct") else None,
-            generate=(lambda noise: self.call(lambda noise: model.sample(len(noise), noise=noise), noise)) if generates else None,
+            generate=(lambda noise: self.call(lambda noise: model.sample(len(noise), noise=noise), noise)) if "noise" in takes else None,
+            own_generate=(lambda n, k: self.call(lambda: model.sample(n, rng=rng(0).stream("samples", k)))) if "rng" in takes else None,
+            log_weights=(lambda x, noise: self.call(model.log_weights, x, noise)) if hasattr(model, "log_weights") else None,
+            distribution=self.distribution,
             variant=self.variant,
             parameters=self.parameters,
             beta=beta,
@@ -113,6 +117,16 @@ class Adapter:
         """The model's own log p(x | decoded)."""
         return self.call(lambda decoded, x: self.model.likelihood(decoded).log_prob(x), decoded, x)
 
+    def distribution(self, parameters):
+        """p(x | z) on NumPy; None where the likelihood gives no distribution that says its support."""
+        with no_grad():
+            found = self.model.likelihood(self.send(parameters))
+        if getattr(found, "support", None) is None or not hasattr(found, "sample"):
+            return None
+        return SimpleNamespace(
+            support=found.support, sample=lambda rng, draws: plain(found.sample(rng, draws)), log_prob=lambda x: self.call(found.log_prob, x)
+        )
+
     def likelihood(self):
         """The oracle's likelihood of the model's kind."""
         likelihood = self.model.likelihood
@@ -122,7 +136,9 @@ class Adapter:
             return Gaussian(math.exp(plain(likelihood.log_variance).item()))
         if getattr(likelihood, "name", None) == "gaussian-calibrated":
             return Gaussian(plain(likelihood.variance).item())
-        return Given(self.log_prob)
+        z = np.zeros((1, self.model.latent)) if hasattr(self.model, "latent") else None
+        known = z is not None and hasattr(likelihood(self.model.decode(self.send(z))), "mean")
+        return Given(self.log_prob, (lambda decoded: self.call(lambda decoded: likelihood(decoded).mean, decoded)) if known else None)
 
     def variant(self, encode, decode, features=None, latent=None):
         """(loss, own_loss) of a shallow copy of the model with other parts; the model itself is not touched."""

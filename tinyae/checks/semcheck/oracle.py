@@ -45,12 +45,12 @@ class Gaussian:
 
 
 class Given:
-    """Somebody's log_prob(parameters, x) -> (N,): that it is a probability is a check of its own."""
+    """Somebody's log_prob(parameters, x) -> (N,): that it is a probability is a check of its own.  mean(parameters): None if unknown."""
 
-    name, mean = "given", None
+    name = "given"
 
-    def __init__(self, log_prob):
-        self.log_prob = log_prob
+    def __init__(self, log_prob, mean=None):
+        self.log_prob, self.mean = log_prob, mean
 
 
 def balanced_noise(shape, rng):
@@ -88,5 +88,6 @@ def single_samples(subject, x, noise):
     z = draw(mean, log_variance, noise)
     decoded = subject.decode(z.reshape(-1, z.shape[-1]))
     again = np.broadcast_to(x, (len(noise), *x.shape)).reshape(len(decoded), *x.shape[1:])
-    log_likelihood = subject.likelihood.log_prob(decoded.reshape(again.shape), again)
+    decoded = decoded.reshape(again.shape) if decoded.size == again.size else decoded  # else several numbers for a feature
+    log_likelihood = subject.likelihood.log_prob(decoded, again)
     return -log_likelihood.reshape(noise.shape[:2]), log_ratio(log_variance, z, noise)

@@ -27,6 +27,8 @@ class Subject:
     encode(x) -> (mean, log_variance).  decode(z) -> logits or means.  likelihood: the oracle's.  log_prob: the subject's.
     sample(mean, log_variance, noise) -> z.  kl(mean, log_variance) -> a number.  reconstruct(x); generate(noise).
     variant(encode, decode, features, latent) -> (loss, own_loss) with these parts in place of the subject's.
+    own_generate(n, k): n samples from the k-th random stream.  log_weights(x, noise): log p(x, z) - log q(z | x) of draws (K, N).
+    distribution(parameters) -> p(x | z) with a support, log_prob and sample, where the likelihood is one.
     bound(x, noise) -> the loss with noise (draws, N, J): the importance-weighted bound of so many draws.
     parameters: Tensors whose `data` may be exchanged for a while.  beta: the weight of the KL in "loss".
     loss_is_wrong: set by the check of the loss.
@@ -43,6 +45,9 @@ class Subject:
     kl: Callable | None = None
     reconstruct: Callable | None = None
     generate: Callable | None = None
+    own_generate: Callable | None = None
+    log_weights: Callable | None = None
+    distribution: Callable | None = None
     variant: Callable | None = None
     bound: Callable | None = None
     draws: int = 1
