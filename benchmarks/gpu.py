@@ -29,6 +29,7 @@ from tinyae.errors import BackendError, one_line
 
 PAGE = pathlib.Path(__file__).with_suffix(".md")
 PEERS = ["tinyae", "torch", "torch-compiled", "jax"]
+GRAPH = "A step as a CUDA graph: not with CuPy, up to 14.2 at least, which refuses to capture a call of cuBLAS, and so every matrix product."
 MEASURED, TOLERANCE = ("dense", "conv", "small"), 1e-4
 
 
@@ -86,6 +87,8 @@ def replayed(name, backend, xp, steps=200):
     """An experiment: a training step run by Python, and replayed as a CUDA graph.  {"by Python": ms, "as a graph": ms, or "refused": why}.
 
     A graph freezes whatever Python decides: data and noise are given arrays here, and Adam's correction for the first steps stands still.
+    CuPy, up to 14.2 at least, captures no call of cuBLAS (setStream in cupy_backends/cuda/libs/cublas.pyx), so no step with a matrix product:
+    the result is "refused", until that changes.
     """
     network, stream = NETWORKS[name], xp.cuda.Stream(non_blocking=True)
     with ta.using(backend), stream:
@@ -134,7 +137,7 @@ def page(result):
     lines += ["| network | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 1)]
     lines += [f"| {NETWORKS[name].title} | " + " | ".join(str(row[c]) for c in columns) + " |" for name, row in result["counts"].items()]
     if "GPU" not in result:
-        return "\n".join([*lines, "", f"Nothing was timed: {result['why']}.", ""])
+        return "\n".join([*lines, "", f"Nothing was timed: {result['why']}.", "", GRAPH, ""])
     lines += ["", f"On one {result['GPU']}, milliseconds a step (medians) and the difference from the CPU:", ""]
     lines += ["| network | " + " | ".join(PEERS) + " | difference |", "|" + "---|" * (len(PEERS) + 2)]
     for name in MEASURED:

@@ -49,6 +49,12 @@ def pytest_report_header():
     return "backends: numpy, fake device, " + ("cupy" if gpu_answers() else "no GPU answers: nothing ran on cupy")
 
 
+@pytest.fixture
+def on_a_gpu():
+    """Whether a GPU answers."""
+    return gpu_answers()
+
+
 @pytest.fixture(params=["numpy", "fake", pytest.param("cupy", marks=pytest.mark.gpu)])
 def backend(request):
     """Each backend in turn; new arrays are made on it."""

@@ -140,8 +140,8 @@ class Ones(threading.local):
     def like(self, y):
         """1, in an array like y, which has one entry."""
         kind = type(y), y.dtype
-        row, given = self.made.get(kind, (None, self.many))
-        if given == self.many:
+        row, given = self.made.get(kind, ((), 0))
+        if given == len(row):
             row, given = array_module(y).ones((self.many, 1), y.dtype), 0
         self.made[kind] = row, given + 1
         return row[given].reshape(y.shape)

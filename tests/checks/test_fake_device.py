@@ -21,6 +21,15 @@ def x():
 
 
 REFUSED = {
+    "a method's argument": lambda x: x.take(module.asarray(np.arange(2)), mode="clip"),
+    "a method's positional where": lambda x: x.sum(0, None, None, False, 0.0, True),
+    "a positional where": lambda x: module.sum(x, 0, None, None, False, 0, x > 0),
+    "a Tensor added in place": lambda x: x.__iadd__(ta.Tensor(x)),
+    "a list assigned": lambda x: x.__setitem__(0, [1.0, 2.0, 3.0]),
+    "objects": lambda x: module.asarray(np.array([{}, None])),
+    "text": lambda x: module.asarray(np.array(["a"])),
+    "long doubles": lambda x: module.asarray(np.ones(2, np.longdouble)),
+    "to objects": lambda x: x.astype(object),
     "float": lambda x: float(x[0, 0]),
     "bool": lambda x: bool(x[0, 0] > 1),
     "int": lambda x: int(x[0, 0]),
@@ -216,6 +225,16 @@ def test_the_whole_list_can_be_called():
     for name in FUNCTIONS:
         found = functools.reduce(getattr, name.split("."), module)
         assert callable(found) or isinstance(found, float), name
+
+
+def test_host_and_device_share_no_memory():
+    with fake_gpu():
+        host = np.ones(3)
+        device = ta.backend.to_device(host)
+        device += 1
+        assert host.tolist() == [1, 1, 1]
+        host[0] = 7
+        assert ta.backend.to_numpy(device).tolist() == [2, 2, 2]
 
 
 def names_on_the_array_module(source):

@@ -89,13 +89,13 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_bad_input_is_one_readable_line_and_exit_code_2(tmp_path, kind, monkeypatch):
+def test_bad_input_is_one_readable_line_and_exit_code_2(tmp_path, kind, on_a_gpu):
     arguments, says = BAD[kind]
     (tmp_path / "file").write_text("")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text("{}")
-    if kind == "no gpu" and "cupy" in sys.modules:
-        pytest.skip("CuPy is there")
+    if kind == "no gpu" and on_a_gpu:
+        pytest.skip("a GPU answers")
     before = sorted(tmp_path.rglob("*"))
     result = subprocess.run(
         [sys.executable, "-m", "tinyae.cli", *(a.format(tmp=tmp_path) for a in arguments)], cwd=tmp_path, capture_output=True, text=True, check=False

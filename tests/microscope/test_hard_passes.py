@@ -151,3 +151,15 @@ def test_a_file_without_a_part_that_pages_need_is_damaged(part, tmp_path):
     (tmp_path / "trace.json").write_text(json.dumps(whole))
     with pytest.raises(DataError, match=f"damaged(.|\n)*no {part}"):
         file.load(tmp_path / "trace.json")
+
+
+def test_an_index_on_the_device_is_proved_too(backend, tmp_path):
+    w = ta.Tensor(ta.backend.to_device(np.arange(12.0).reshape(4, 3)), requires_grad=True)
+    rows = ta.backend.to_device(np.array([2, 0, 2]))
+
+    def loss():
+        return ops.square(ops.take(w, rows, 0)).sum() + ops.square(w[rows]).sum()
+
+    found = trace(loss)
+    assert found.blame() is None
+    found.to_html(tmp_path / "page.html")

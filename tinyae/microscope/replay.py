@@ -61,6 +61,13 @@ def wide(value):
     return array.astype(np.float64, copy=False) if getattr(getattr(array, "dtype", None), "kind", "") == "f" else array
 
 
+def on_host(value):
+    """An attribute of an operation with its arrays on the host, those within a tuple (an index) too."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(on_host, value))
+    return to_numpy(value) if hasattr(value, "dtype") and hasattr(value, "shape") else value
+
+
 def inputs_of(line):
     """The values of a line's inputs in float64.  Raises ArgumentError where a leaf is no longer what it was in the pass."""
     for argument in line.arguments:
@@ -72,7 +79,7 @@ def inputs_of(line):
 
 def result_of(line, values):
     """What the operation of a line makes of other values, in float64."""
-    attributes = {name: np.float64 if name == "dtype" else value for name, value in line.attributes.items()}
+    attributes = {name: np.float64 if name == "dtype" else on_host(value) for name, value in line.attributes.items()}
     return np.asarray(line.primitive.forward(*values, **attributes))
 
 

@@ -1,12 +1,19 @@
 """FakeArray: what cupy.ndarray has and an operation might use; and the counters of what it did."""
 
+import pathlib
+
 import numpy as np
 
 from tinyae.errors import TinyaeError
 
 METHODS = """all any argmax argmin argpartition argsort astype clip conj conjugate copy cumprod cumsum diagonal dot fill flatten max mean min
-partition prod ptp ravel repeat reshape round searchsorted sort squeeze std sum swapaxes take trace transpose var view""".split()
+partition prod ravel repeat reshape round searchsorted sort squeeze std sum swapaxes take trace transpose var view""".split()
 TAKE_ARRAYS = "clip dot fill searchsorted take".split()  # the others take shapes, axes and numbers, which the host must know
+NAMES = {line.split()[0]: line.split()[1:] for line in pathlib.Path(__file__).with_name("cupy_names.txt").read_text().splitlines()}
+OWN = {  # arguments of methods that are no functions of the same name, or have other ones there; "*" where any go
+    "astype": "dtype order casting subok copy", "clip": "min max out", "conj": "", "conjugate": "", "copy": "order", "fill": "value",
+    "flatten": "order", "reshape": "* order", "transpose": "*", "view": "dtype",
+}  # fmt: skip
 ARITHMETIC = "add sub mul truediv floordiv mod pow matmul and or xor lshift rshift".split()
 
 REFLECTED = {  # NumPy's name of an operator -> what a device array on its right does
@@ -51,6 +58,10 @@ class FakeArray:
 
     def __init__(self, host):
         self._host = np.asarray(host)
+        if self._host.dtype.char not in "?bBhHiIlLqQefdFD":
+            raise FakeDeviceError(
+                f"fake device: no {self._host.dtype} on a GPU.", expected="truth values, integers, floats to float64, complex numbers"
+            )
 
     shape = property(lambda self: self._host.shape)
     ndim = property(lambda self: self._host.ndim)
@@ -115,6 +126,8 @@ class FakeArray:
         return launch(self._host.__getitem__, index_on_device(index), may_view=[self._host])
 
     def __setitem__(self, index, value):
+        if isinstance(value, (list, tuple)):
+            raise FakeDeviceError("fake device: a list in an assignment.", remedy="ta.backend.to_device(np.array(values))")
         index, value = index_on_device(index), on_device(value, "assignment")
         if any(isinstance(part, np.ndarray) for part in index):
             value = np.array(value)  # it may share memory with what is overwritten
@@ -180,10 +193,12 @@ def is_view(result, arrays):
 
 def method(name):
     """A method of device arrays, by NumPy's method of that name."""
+    known = OWN[name].split() if name in OWN else NAMES[name][1:]
 
     def call(self, *args, **kwargs):
-        if refused := kwargs.keys() & {"where", "initial"}:
-            raise FakeDeviceError(f"fake device: {name}({min(refused)}=) does not exist on a GPU.")
+        if "*" not in known and (len(args) > len(known) or kwargs.keys() - set(known)):
+            refused = min(kwargs.keys() - set(known), default=f"{len(args)} arguments")
+            raise FakeDeviceError(f"fake device: {name}({refused}=) does not exist on a GPU.", expected=" ".join(known) or "no argument")
         out = kwargs.pop("out", None)
         if name not in TAKE_ARRAYS and any(isinstance(value, FakeArray) for value in (*args, *kwargs.values())):
             self.refuse()
@@ -205,6 +220,8 @@ def operator(name, in_place=False):
         if isinstance(other, (np.ndarray, list)):
             raise FakeDeviceError(f"fake device: an operand from the host ({type(other).__name__}) in {name}.", remedy="ta.backend.to_device(x)")
         if not isinstance(other, (FakeArray, int, float, complex, np.generic)):
+            if in_place:  # CuPy does not ask the other operand
+                raise FakeDeviceError(f"fake device: {name} of an array and a {type(other).__name__}.", remedy="an array on the device")
             return NotImplemented
         result = launch(getattr(self._host, name), on_device(other, name))
         return self if in_place else result
