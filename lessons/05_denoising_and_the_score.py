@@ -223,7 +223,7 @@ for way in ways:
     middle.loglog(steps, [away[way, k] for k in steps], "o-", label=f"{way} score")
 middle.set(title="from noise 5 to noise 0.05", xlabel="steps", ylabel="Wasserstein-1 to the exact density (units of y)")
 right.plot(np.geomspace(5, 0.05, 65), paths["learned", 64][:, 20::60], color="tab:orange", linewidth=0.7)
-right.set(title="34 points walk, learned score", xlabel="noise", ylabel="y", xscale="log", xlim=(5, 0.05), ylim=(-6, 6))
+right.set(title="33 points walk, learned score", xlabel="noise", ylabel="y", xscale="log", xlim=(5, 0.05), ylim=(-6, 6))
 left.legend(fontsize="small")
 middle.legend(fontsize="small")
 lesson.figure(figure, "score.png", "Left: the learned score lies on the exact one. Middle: distances fall with steps. Right: points walk apart.")

@@ -173,7 +173,7 @@ for name, beta in NONLINEAR.items():
 
 # %% [markdown]
 # ## Experiment
-# Only $\beta$ differs: all start from the same weights. At $\beta = 6$ the library warns of *posterior collapse*. Here it is right.
+# Only $\beta$ differs. The library warns of *posterior collapse*: right at $\beta = 6$, too soon at $\beta = 4$ (full form).
 
 # %% The linear VAE without noise, and step 7
 points, off = {}, []

@@ -16,13 +16,13 @@ def softmax(x):
     return y / y.sum(axis=-1, keepdims=True)
 
 
-def softmax_backward(gy, x):
+def softmax_backward(cotangent, x):
     """The right rule."""
     y = softmax(x)
-    return y * (gy - (gy * y).sum(axis=-1, keepdims=True))
+    return y * (cotangent - (cotangent * y).sum(axis=-1, keepdims=True))
 
 
-def zeros_backward(gy, x):
+def zeros_backward(cotangent, x):
     """Right for a cotangent of ones only."""
     return np.zeros_like(x)
 
@@ -32,14 +32,14 @@ def sum_of_squares(x):
     return (x**2).sum(axis=-1)
 
 
-def sum_of_squares_backward(gy, x):
+def sum_of_squares_backward(cotangent, x):
     """The right rule."""
-    return 2 * gy[..., None] * x
+    return 2 * cotangent[..., None] * x
 
 
-def factor_forgotten_backward(gy, x):
+def factor_forgotten_backward(cotangent, x):
     """Half of the right rule."""
-    return gy[..., None] * x
+    return cotangent[..., None] * x
 
 
 def cube(x):
@@ -47,12 +47,12 @@ def cube(x):
     return x**3 + x
 
 
-def cube_backward(gy, x):
+def cube_backward(cotangent, x):
     """The right rule."""
-    return gy * (3 * x**2 + 1)
+    return cotangent * (3 * x**2 + 1)
 
 
-def cotangent_forgotten_backward(gy, x):
+def cotangent_forgotten_backward(cotangent, x):
     """The slope of each entry, without its weight."""
     return 3 * x**2 + 1
 
@@ -142,15 +142,15 @@ def judge_rule(answer, solution, arguments):
 
 def judge_total(answer, solution, arguments):
     """The sum, over images that are as they are said to be."""
-    right, logits = arguments["log_likelihood"], arguments["logits"]
+    right, given = arguments["log_likelihood"], arguments["logits"]
 
-    def log_likelihood(given, images):
-        like = isinstance(images, np.ndarray) and images.shape[-1:] == logits.shape
-        expect(like, f"log_likelihood must be given the images as an array (M, {len(logits)}).", got=images)
-        expect(np.array_equal(given, logits), "log_likelihood must be given the logits as they are.", logits, given)
-        return right(given, images)
+    def log_likelihood(logits, images):
+        like = isinstance(images, np.ndarray) and images.shape[-1:] == given.shape
+        expect(like, f"log_likelihood must be given the images as an array (M, {len(given)}).", got=images)
+        expect(np.array_equal(logits, given), "log_likelihood must be given the logits as they are.", given, logits)
+        return right(logits, images)
 
-    expect_same(answer(log_likelihood, logits), solution(right, logits), "the result", arguments)
+    expect_same(answer(log_likelihood, given), solution(right, given), "the result", arguments)
 
 
 EXERCISES = (

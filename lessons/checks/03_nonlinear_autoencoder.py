@@ -117,7 +117,7 @@ EXERCISES = (
         function="weight_variance",
         kind="extend",
         goal="the variance of weights that gives a gradient a wanted length",
-        example={"width": 50, "depth": 3, "slope": 0.5, "ratio": 8.0},
+        example={"width": 50, "depth": 3, "slope": 0.2, "ratio": 8.0},
         inputs=sizes(),
         hints=(
             "The mean of the squared slope: half of the units have 1. What do the others have?",

@@ -117,16 +117,19 @@ def tell(condition, text, expected=None, got=None):
     expect(condition, text, expected, got, arguments={})
 
 
-def hunter(what, right, shown, hidden):
-    """A judge that runs the learner's check on all of these."""
+def hunter(what, names, right, shown, hidden):
+    """A judge that runs the learner's check on all of these.  names: of the arguments, as the exercise has them."""
 
     def verdict(answer, function, is_right):
         """What the check says of a function, and whether it called it.  An error on a wrong function counts as False."""
         calls, broken = [], []
 
-        def suspect(*arguments):
+        def suspect(*arguments, **named):
             calls.append(1)
             try:
+                if unknown := [name for name in named if name not in names[len(arguments) :]]:
+                    raise TypeError(f"{what} takes {', '.join(names)}; {unknown[0]} is given twice, or unknown")
+                arguments = [*arguments, *(named[name] for name in names[len(arguments) :] if name in named)]
                 return function(*(np.array(a) if isinstance(a, np.ndarray) else a for a in arguments))
             except Exception as error:
                 broken.append(error)
@@ -185,7 +188,7 @@ EXERCISES = (
         kind="do",
         goal="a check that accepts the KL, and nothing that looks like it",
         example={"kl": RIGHT_KL["written as in step 5 of lesson 6"]},
-        judge=hunter("a KL", RIGHT_KL, SHOWN_KL, HIDDEN_KL),
+        judge=hunter("a KL", ("mean", "log_variance"), RIGHT_KL, SHOWN_KL, HIDDEN_KL),
         hints=(
             "You know the formula. Choose a mean and a log_variance for which no two mistakes give the same number: not 0, several each way.",
             "Compute the exact divergences by (mean^2 + exp(l) - l - 1) / 2, summed over the last axis. Compare the shape first, then the values.",
@@ -219,7 +222,7 @@ EXERCISES = (
         kind="break",
         goal="break every sampler but the right one",
         example={"sampler": RIGHT_SAMPLER["written as in the lesson"]},
-        judge=hunter("a sampler", RIGHT_SAMPLER, SHOWN_SAMPLER, HIDDEN_SAMPLER),
+        judge=hunter("a sampler", ("mean", "log_variance", "noise"), RIGHT_SAMPLER, SHOWN_SAMPLER, HIDDEN_SAMPLER),
         hints=(
             "The noise is an input: nothing is random. For given arrays there is one right answer, and no statistics are needed.",
             "Where log_variance is 0 the named bug hides, where the noise is the same in all places others do. Random arrays hide nothing.",
@@ -250,7 +253,7 @@ EXERCISES = (
         kind="extend",
         goal="a check of a whole loss, on a toy model whose -ELBO you compute",
         example={"loss": made_of()},
-        judge=hunter("a loss", RIGHT_LOSS, SHOWN_LOSS, HIDDEN_LOSS),
+        judge=hunter("a loss", ("x", "noise", "encode", "decode"), RIGHT_LOSS, SHOWN_LOSS, HIDDEN_LOSS),
         hints=(
             "You choose encoder and decoder: let encode return fixed arrays, and decode be a matrix. Then -ELBO for a given noise is one number.",
             "Let N, D and J differ and be more than 1, so that no mean hides; let the noises of the examples differ; keep log_variance off 0.",

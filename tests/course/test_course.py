@@ -1,6 +1,8 @@
 """The course room: finding lessons, running them, and what they leave behind."""
 
 import json
+import subprocess
+import sys
 
 import matplotlib
 import numpy as np
@@ -268,3 +270,11 @@ def test_a_script_run_by_itself_reads_the_environment(monkeypatch):
     monkeypatch.setenv("TINYAE_SEED", "four")
     with pytest.raises(ArgumentError, match="TINYAE_SEED"):
         course.settings()
+
+
+def test_a_copy_of_a_lesson_has_its_options(tmp_path):
+    copied = tmp_path / "mine.py"
+    copied.write_text((library.folder() / "01_backprop_by_hand.py").read_text())
+    done = subprocess.run([sys.executable, copied, "--bogus"], capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "mine.py: error: unrecognized arguments: --bogus" in done.stderr

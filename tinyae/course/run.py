@@ -43,9 +43,9 @@ def settings(path=None):
         raise ArgumentError("TINYAE_SEED must be a whole number, 0 or more.", got=repr(seed))
     found = Settings(os.environ.get("TINYAE_FAST", "0") not in ("", "0"), int(seed))
     main = getattr(sys.modules["__main__"], "__file__", None)
-    if path is None or main is None or pathlib.Path(main).resolve() != path.resolve():
+    if path is None or main is None or pathlib.Path(main).resolve() != pathlib.Path(path).resolve():
         return found
-    parser = argparse.ArgumentParser(prog=f"python {path.name}", description=f"{path.name}: a lesson")
+    parser = argparse.ArgumentParser(prog=f"python {pathlib.Path(path).name}", description=f"{pathlib.Path(path).name}: a lesson")
     add_settings(parser)
     parser.set_defaults(fast=found.fast, seed=found.seed)
     given = parser.parse_args()
@@ -75,7 +75,7 @@ def begin(number):
     from tinyae.figures.style import STYLE
 
     found = entry(number)
-    current = settings(found.path)
+    current = settings(sys._getframe(1).f_globals.get("__file__"))  # of the script that calls: a copy of a lesson has options too
     if _settings.get() is None:
         current = current._replace(out=output_folder(number, current.out))
     form = f"{'fast' if current.fast else 'full'} form, seed {current.seed}" + ", control: without the effect" * current.control
