@@ -124,8 +124,11 @@ def given_inputs(file, module, name):
         return None
     if not isinstance(given, (list, tuple)):
         raise ArgumentError(f"{file}: {name}_inputs is a list of arrays, one for each parameter.", got=type(given).__name__)
-    arrays = [np.asarray(value) for value in given]
-    return [x if x.dtype.kind in "iub" and np.ndim(x) else x.astype(np.float64) for x in arrays]
+    try:
+        arrays = [np.asarray(value) for value in given]
+        return [x if x.dtype.kind in "iub" and np.ndim(x) else x.astype(np.float64) for x in arrays]
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(f"{file}: {name}_inputs is a list of arrays of numbers.", got=str(error)) from error
 
 
 def drawn_inputs(file, function, examples, seed):

@@ -49,10 +49,10 @@ def conditioned(model, labels):
 
 
 class Mean:
-    """The mean of each term over examples; on a GPU nothing waits for it before `read`.  skipped: examples without a step."""
+    """The mean of each term over examples; on a GPU nothing waits for it before `read`."""
 
     def __init__(self):
-        self.totals, self.count, self.skipped = {}, 0, 0
+        self.totals, self.count = {}, 0
 
     def add(self, terms, examples):
         """Add the terms (a dict of Tensors, or arrays, with one entry) of a batch of so many examples."""

@@ -145,11 +145,11 @@ def finish_epoch(trainer, terms, patience, early, seconds):
             state.best, state.best_weights = [value, state.epoch], state.model.state_dict()
     more = {"gradient_norm": terms.pop("gradient_norm")}
     if trainer.skip is not None:
-        more["skipped"] = state.mean.skipped / len(trainer.data)
+        more["skipped"] = state.skipped / len(trainer.data)
     more |= {name: seen[name] for name in ("active_latents", "dead_units") if name in seen}
     state.history.add(state.epoch, {"train": terms} | splits, **more, seconds=round(seconds, 4), memory_mb=peak_memory())
     trainer.warn(seen, early)
-    state.epoch, state.step, state.mean = state.epoch + 1, 0, Mean()
+    state.epoch, state.step, state.mean, state.skipped = state.epoch + 1, 0, Mean(), 0
 
 
 def out_of_patience(state, patience, beta=None):

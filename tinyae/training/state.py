@@ -9,7 +9,8 @@ from tinyae.training.history import History
 
 
 class State:
-    """Where a training stands: epoch (the one under way, from 1), step (steps of it that are done), the running means, history, best.
+    """Where a training stands: epoch (the one under way, from 1), step (steps of it that are done), the running means, history,
+    best; skipped: the examples of the epoch for which no step was made.
 
     model: a Module.  optimizers: a list.  average: a WeightAverage or None.
     """
@@ -17,6 +18,7 @@ class State:
     def __init__(self, model, optimizers, average=None):
         self.model, self.optimizers, self.average = model, optimizers, average
         self.history, self.mean, self.epoch, self.step, self.seconds = History(), Mean(), 1, 0, 0.0
+        self.skipped = 0
         self.best, self.best_weights = None, None  # (value, epoch) of early stopping, and the weights of that moment
 
     def arrays(self):
@@ -36,7 +38,7 @@ class State:
             "step": self.step,
             "terms": list(self.mean.totals),
             "examples": self.mean.count,
-            "skipped": self.mean.skipped,
+            "skipped": self.skipped,
             "seconds": self.seconds,
             "best": self.best,
         }
@@ -65,7 +67,7 @@ class State:
                 stream.restore(numbers["streams"][name])
             self.mean.totals = {name: to_device(arrays[f"mean.{name}"]) for name in numbers["terms"]}
             self.best, self.best_weights = numbers["best"], part("best.") or None
-            self.mean.count, self.mean.skipped = numbers["examples"], numbers.get("skipped", 0)
+            self.mean.count, self.skipped = numbers["examples"], numbers.get("skipped", 0)
             self.epoch, self.step = numbers["epoch"], numbers["step"]
             self.seconds, self.history.rows, self.history.warnings = numbers["seconds"], numbers["history"], numbers["warnings"]
         except (KeyError, TypeError, ValueError, TinyaeError) as error:

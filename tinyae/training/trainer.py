@@ -75,7 +75,7 @@ class Trainer:
         if self.state.average is not None:
             self.state.average.update()
         if not any(stepped):
-            self.state.mean.skipped += size_of(batch)
+            self.state.skipped += size_of(batch)
             if not all(np.isfinite(to_numpy(raw(term))).all() for term in terms.values()):
                 return
         more = {"gradient_norm": norms[0] if len(norms) == 1 else sum(norm * norm for norm in norms) ** 0.5}

@@ -65,7 +65,7 @@ def semcheck(model=None, x=None, *, seed=0, beta=None, **functions):
     if x is None:
         raise ArgumentError("semcheck: the data x are missing.", expected="semcheck(model, x) or semcheck(x=..., loss=..., encode=..., ...)")
     x = plain(x).astype(np.float64)
-    if x.ndim < 2 or len(x) < 2 or not np.isfinite(x).all():
+    if x.ndim < 2 or len(x) < 2 or not x.size or not np.isfinite(x).all():
         raise ArgumentError("semcheck: the data.", expected="x (N, ...) with two examples or more, all finite", got=f"shape {x.shape}")
     if model is not None and functions:
         raise ArgumentError("semcheck: a model, or functions, not both.", got=f"a {type(model).__name__} and {', '.join(functions)}")

@@ -7,6 +7,7 @@ import numpy as np
 from tinyae.checks.semcheck import oracle
 from tinyae.checks.semcheck.subject import Untestable
 from tinyae.checks.semcheck.weights import perturbed, working_dtype
+from tinyae.errors import ArgumentError
 
 ROWS, PIXELS = 64, 8192  # of a batch of the checks, at most: the smaller, the more batches a second
 SETS = 4  # of weights, each with examples of its own
@@ -33,6 +34,9 @@ class Bench:
             self.latent = subject.encode(x[:1])[0].shape[-1]
         if subject.encode and subject.decode:
             self.outputs = subject.decode(subject.encode(x[:1])[0]).size / self.width
+        if self.outputs != 1 and getattr(subject.likelihood, "name", "given") != "given":
+            expected, got = f"{self.width} for an example", f"{self.outputs * self.width:g}"
+            raise ArgumentError("semcheck: decode gives a number for each feature.", expected=expected, got=got)
 
     def within(self, k, work):
         """work() under the k-th set of weights."""

@@ -11,7 +11,7 @@ import numpy as np
 from tinyae.autograd import no_grad, raw
 from tinyae.backend import rng
 from tinyae.checks.semcheck import scores
-from tinyae.checks.semcheck.result import FAILED, Row, Semantics, judged, untested
+from tinyae.checks.semcheck.result import FAILED, NOT_TESTED, Row, Semantics, judged, untested
 from tinyae.checks.semcheck.subject import plain
 from tinyae.errors import ArgumentError
 
@@ -38,7 +38,11 @@ def semcheck_distribution(distribution, *, others=(), kl=None, support=None, dra
         stream, count = rng(seed).stream("semcheck"), max(1000, draws // plain(distribution.sample(rng(seed))).size)
         drawn = plain(distribution.sample(stream, (count,)))
         grid = Grid(distribution, support, drawn)
-        rows += [*check_sums(distribution, grid), *check_draws(distribution, grid, drawn)]
+        rows += check_sums(distribution, grid)
+        coarse = next(row for row in rows if row.check == "sum").verdict == NOT_TESTED
+        rows += [untested("draws", "The grid is too coarse for this density.")] if coarse else check_draws(distribution, grid, drawn)
+        if others and kl is None:
+            raise ArgumentError("semcheck: the divergence is missing.", remedy="kl=ta.distributions.kl_divergence")
         for other in others:
             log_ratio = grid.log_p - plain(other.log_prob(grid.x))
             rows.append(grid.compare(f"KL to {type(other).__name__}", plain(kl(distribution, other)), log_ratio))
@@ -60,6 +64,9 @@ class Grid:
         self.rounding = 1e-4 if drawn.dtype == np.float32 else 1e-7
         self.x, weight, self.axes = points_of(support, drawn[:5000].astype(np.float64))
         self.x = self.x.astype(drawn.dtype)
+        if isinstance(support, tuple):  # no node is rounded to an end, where a density may be infinite
+            low, high = (plain(end).astype(drawn.dtype) for end in support)
+            self.x = np.clip(self.x, np.nextafter(low, high), np.nextafter(high, low))
         self.log_p = plain(distribution.log_prob(self.x)).astype(np.float64)
         self.mass = np.where(weight > 0, np.exp(self.log_p) * weight, 0)
         self.total = self.mass.sum(axis=0)

@@ -132,6 +132,8 @@ def mixture(bench, found, name):
     """The weights of reconstruction and KL in a term, and a constant, as text; None where no such weights give it."""
     value, *parts = (np.concatenate(part) for part in zip(*((terms[name], *rest[:2]) for terms, *rest in found), strict=True))
     parts = np.stack([*parts, np.ones(len(value))], axis=1)
+    if not np.isfinite(parts).all():
+        return None
     for columns in ([0, 1], [0, 1, 2]):
         weights, _, rank, _ = np.linalg.lstsq(parts[:, columns], value, rcond=1e-9)
         if rank == len(columns) and np.abs(parts[:, columns] @ weights - value).max() < 20 * bench.rounding * (1 + np.abs(value).max()):

@@ -12,7 +12,7 @@ import numpy as np
 from tinyae.autograd import Tensor, no_grad
 from tinyae.backend import array_module, rng
 from tinyae.checks.semcheck.oracle import Bernoulli, Gaussian, Given
-from tinyae.checks.semcheck.subject import Subject, Untestable, named, parts_of, plain
+from tinyae.checks.semcheck.subject import Subject, Untestable, named, plain, posterior_of
 from tinyae.errors import ArgumentError
 
 
@@ -25,6 +25,9 @@ def subject_of_model(model, beta=None):
                 expected="a variational model: loss, encode, decode, likelihood",
                 got=type(model).__name__,
             )
+    if not callable(model.likelihood):
+        remedy = "a function of the decoder's output, to a distribution with log_prob(x); or semcheck(x=x, loss=..., likelihood=...)"
+        raise ArgumentError("semcheck: the model's likelihood is no function.", got=repr(model.likelihood), remedy=remedy)
     if type(getattr(model, "prior", None)).__name__ not in ("StandardNormal", "NoneType"):
         raise ArgumentError("semcheck: only the standard normal prior is known here.", got=type(model.prior).__name__)
     objective = getattr(model, "objective", None)
@@ -32,6 +35,9 @@ def subject_of_model(model, beta=None):
         raise ArgumentError("semcheck: with capacity or free bits the loss is no weighted sum of the two terms.", remedy="model.objective = ELBO()")
     if getattr(model.likelihood, "name", None) == "gaussian-calibrated" and model.likelihood.training:
         raise ArgumentError("semcheck: in training the variance is that of the batch, so an example has no loss of its own.", remedy="model.eval()")
+    if hasattr(model, "modules") and any(hasattr(part, "running_mean") and part.training for part in model.modules()):
+        rule = "semcheck: in training a batch norm couples the examples of a batch, so an example has no loss of its own."
+        raise ArgumentError(rule, remedy="model.eval()")
     if beta is None:
         beta = getattr(model, "beta", getattr(objective, "beta", 1.0))
     if getattr(model, "samples", 1) == 1:
@@ -101,7 +107,7 @@ class Adapter:
         with no_grad():
             posterior = self.model.encode(self.send(x))
         self.family = type(posterior)
-        return parts_of(posterior)
+        return posterior_of(posterior)
 
     def posterior(self, mean, log_variance):
         """A distribution of the model's own kind."""

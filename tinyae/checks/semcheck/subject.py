@@ -90,10 +90,23 @@ def named(terms):
     return {name: value.item() for name, value in found.items()}
 
 
-def parts_of(posterior):
+def parts_of(distribution):
     """(mean, log_variance) as NumPy arrays, of a pair or of a distribution."""
-    pair = posterior if isinstance(posterior, (tuple, list)) else (posterior.mean, posterior.log_variance)
+    pair = distribution if isinstance(distribution, (tuple, list)) else (distribution.mean, distribution.log_variance)
     return tuple(plain(part) for part in pair)
+
+
+def posterior_of(encoded):
+    """parts_of what somebody's encode gave.  Raises ArgumentError unless it is mean and log_variance, (N, J) each."""
+    several = isinstance(encoded, (tuple, list))
+    if (several and len(encoded) != 2) or not (several or (hasattr(encoded, "mean") and hasattr(encoded, "log_variance"))):
+        got = f"{len(encoded)} arrays" if several else type(encoded).__name__
+        raise ArgumentError("semcheck: encode gives the posterior.", expected="(mean, log_variance), or a distribution that has them", got=got)
+    mean, log_variance = parts_of(encoded)
+    if mean.ndim != 2 or mean.shape != log_variance.shape:
+        got = f"{mean.shape} and {log_variance.shape}"
+        raise ArgumentError("semcheck: encode gives mean and log_variance of one shape.", expected="(N, J) each", got=got)
+    return mean, log_variance
 
 
 def subject_of_functions(
@@ -121,7 +134,7 @@ def subject_of_functions(
         "the given functions",
         loss=loss,
         own_loss=own,
-        encode=encode and (lambda x: parts_of(encode(x))),
+        encode=encode and (lambda x: posterior_of(encode(x))),
         decode=decode and (lambda z: plain(decode(z))),
         likelihood=likelihood_of(likelihood, variance),
         log_prob=(lambda decoded, x: plain(likelihood(decoded, x))) if callable(likelihood) else None,
@@ -167,4 +180,6 @@ def likelihood_of(likelihood, variance):
         got = f"likelihood={likelihood!r}, variance={variance!r}"
         expected = "'bernoulli', 'gaussian' with variance=, or a function log_prob(parameters, x) -> (N,)"
         raise ArgumentError("semcheck: the likelihood.", expected=expected, got=got)
+    if variance is not None and not (np.asarray(variance) > 0).all():
+        raise ArgumentError("semcheck: the variance of a gaussian likelihood is above 0.", got=variance)
     return None if likelihood is None else Bernoulli() if likelihood == "bernoulli" else Gaussian(variance)
