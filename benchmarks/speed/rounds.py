@@ -10,7 +10,7 @@ from statistics import median
 
 from benchmarks.speed.machine import ROOT, busy, environment, today
 from benchmarks.speed.networks import NETWORKS, batches_of, noise_of, weights_of
-from benchmarks.speed.peers import MATMULS, OURS, reason_to_leave_out
+from benchmarks.speed.peers import FLOORS, OURS, reason_to_leave_out
 from benchmarks.speed.plain import Plain
 from benchmarks.speed.worker import STEPS_CHECKED
 
@@ -80,7 +80,7 @@ def check(name, peers):
     x, noise = batches_of(network, STEPS_CHECKED + 1)[-1], noise_of(network, STEPS_CHECKED + 1)[-1]
     expected, found = float(Plain().loss(network, weights_of(network), x, noise)), {}
     for peer in peers:
-        if peer != MATMULS:
+        if peer not in FLOORS:
             with Worker(peer, name) as worker:
                 found[peer] = worker.ask("check")
     compare(found, expected)

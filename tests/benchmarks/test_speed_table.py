@@ -13,7 +13,7 @@ import tinyae as ta
 from benchmarks.__main__ import main
 from benchmarks.speed import rounds, table
 from benchmarks.speed.networks import NETWORKS, batches_of, noise_of, weights_of
-from benchmarks.speed.peers import MATMULS, PEERS, build, reason_to_leave_out
+from benchmarks.speed.peers import FLOORS, PEERS, build, reason_to_leave_out
 from benchmarks.speed.peers.products import products_of
 from benchmarks.speed.plain import Plain
 
@@ -245,6 +245,19 @@ def test_the_products_are_those_of_the_layers():
     assert [rows // 32 for rows, *_ in pooled] == [28 * 28, 14 * 14, 1, 1, 14 * 14, 28 * 28]
 
 
+def test_the_functions_of_a_step_alone_are_those_of_the_step():
+    """As many calls as operations and rules, every array of the right size among them, and afterwards everything as it was."""
+    network = NETWORKS["small"]
+    before = {name: (f.forward, f.fast, *(rule.function for rule in f.rules)) for name, f in ta.ops.registry.items()}
+    peer = build("functions", network, weights_of(network))
+    assert before == {name: (f.forward, f.fast, *(rule.function for rule in f.rules)) for name, f in ta.ops.registry.items()}
+    shapes = [np.shape(argument) for _, arguments, _ in peer.calls for argument in arguments]
+    assert {(64, 64), (64, 2), (4, 64)} <= set(shapes)
+    assert 35 < len(peer.calls) < 45
+    assert peer.calls[-1][0].__name__ == "update"
+    peer.step(None)
+
+
 def test_what_is_not_installed_or_cannot_express_a_network_is_left_out_with_a_reason(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert reason_to_leave_out("jax") == "jax is not installed"
@@ -260,4 +273,4 @@ def test_what_is_not_installed_or_cannot_express_a_network_is_left_out_with_a_re
 def test_every_framework_has_a_file():
     for about in PEERS.values():
         assert (ROOT / "benchmarks" / "speed" / "peers" / f"{about.file}.py").exists()
-    assert MATMULS in PEERS
+    assert set(FLOORS) < set(PEERS)

@@ -13,7 +13,7 @@ import importlib.util
 import shutil
 
 CONVOLUTIONS = frozenset({"conv", "conv_transpose", "max_pool", "upsample"})
-MATMULS = "products"  # the matrix products alone: no framework, but the floor under those that have NumPy's
+FLOORS = ("functions", "products")  # no frameworks, but what lies under those that have NumPy's functions, and NumPy's products
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,8 @@ PEERS = {
     "mygrad": About("MyGrad", "with_mygrad", ("mygrad",), lacks=CONVOLUTIONS),
     "autograd": About("autograd", "with_autograd", ("autograd",), lacks=CONVOLUTIONS),
     "tinygrad": About("tinygrad, TinyJit", "with_tinygrad", ("tinygrad",), environment={"TRAINING": "1", "DEV": "CPU"}, tools=("clang",)),
-    MATMULS: About("the matrix products alone", "products", ("numpy",)),
+    "functions": About("tinyae's functions on arrays alone", "functions", ("numpy",), environment={"TINYAE_FAST": "0"}),
+    "products": About("the matrix products alone", "products", ("numpy",)),
 }
 OURS = ("tinyae", "tinyae-fast")
 
