@@ -7,7 +7,7 @@ import sys
 from benchmarks.speed import table
 from benchmarks.speed.machine import described
 from benchmarks.speed.networks import NETWORKS
-from benchmarks.speed.peers import FLOORS, OURS, PEERS
+from benchmarks.speed.peers import FLOORS, OURS, PEERS, REPLAYED
 from benchmarks.speed.programs import ROUNDS, measure_programs
 from benchmarks.speed.rounds import BenchmarkError, measure_network
 
@@ -53,7 +53,7 @@ def chosen(arguments, error):
     if arguments.rounds < 1 or (arguments.cores is not None and not 1 <= arguments.cores <= os.cpu_count()):
         error(f"--rounds is 1 or more, --cores 1 to {os.cpu_count()}")
     names = arguments.names or [name for name in NAMES if name != "mnist-epoch" or "TINYAE_DATA" in os.environ]
-    wanted = {*OURS, *FLOORS, *(peers_given(arguments) or PEERS)}
+    wanted = {*OURS, REPLAYED, *FLOORS, *(peers_given(arguments) or PEERS)}
     return [name for name in NAMES if name in names], [peer for peer in PEERS if peer in wanted]
 
 

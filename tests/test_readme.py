@@ -34,6 +34,7 @@ def test_every_program_is_run_by_a_test():
     known = [
         "for epoch in range(20)",
         "patience=5",
+        "ta.Replay(model)",
         "class Residual",
         "StandardNormal",
         "class VAE",
@@ -54,6 +55,21 @@ def test_the_loop_by_hand_lowers_the_loss():
     before, after = (ta.evaluation.evaluate(m, data, rng=ta.rng(1))["loss"] for m in (fresh, model))
     assert after < before - 10
     assert model.sample(16, rng=names["rng"]).shape == (16, 64)
+
+
+def test_a_replay_trains_as_the_loop_by_hand_does():
+    names = run(program("ta.Replay(model)"))
+    rng = ta.rng(0)
+    model = ta.models.VAE(features=64, latent=2, hidden=(64,), rng=rng)
+    adam = ta.optim.Adam(model.parameters(), lr=1e-3)
+    for x in names["digits"].batches(64, rng=rng):
+        terms = model.loss(x, rng=rng)
+        adam.zero_grad()
+        terms.loss.backward()
+        adam.step()
+    assert names["terms"]["loss"] == terms.loss.data
+    assert all((value == model.state_dict()[name]).all() for name, value in names["model"].state_dict().items())
+    assert names["step"].calls == len(list(names["digits"].batches(64)))
 
 
 def test_the_model_of_ones_own_trains_and_passes_the_check(capsys):

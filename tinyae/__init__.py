@@ -16,6 +16,7 @@ __all__, __getattr__, __dir__ = lazily(
         "ops.derivatives.jvp",
         "ops.operators.Tensor",  # the class is autograd's, its operators are put on there
         "training.fit",
+        "training.Replay",
         "training.load",
         "training.save",
     ],

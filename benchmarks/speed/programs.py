@@ -10,7 +10,7 @@ from functools import partial
 from benchmarks import overhead
 from benchmarks.speed.machine import ROOT, busy, environment
 from benchmarks.speed.networks import NETWORKS
-from benchmarks.speed.peers import FLOORS, OURS, PEERS
+from benchmarks.speed.peers import FLOORS, OURS, PEERS, REPLAYED
 from benchmarks.speed.rounds import BenchmarkError, Worker, entry, in_turn, usable
 
 ROUNDS = {"import": 15, "overhead": 9, "cold-start": 5, "digits": 3, "mnist-epoch": 3}
@@ -58,7 +58,7 @@ def mnist_seconds(peer):
 
 def measures_of(name, peers):
     """program -> function that measures it once, and returns a number; the unit of that number."""
-    frameworks = [peer for peer in peers if peer not in FLOORS]
+    frameworks = [peer for peer in peers if peer not in (*FLOORS, REPLAYED)]
     ours = [peer for peer in peers if peer in OURS]
     if name == "import":
         modules = {peer: "tinyae" if peer in ours else PEERS[peer].needs[0] for peer in frameworks if peer in (*OURS, *PEERS[peer].needs)}

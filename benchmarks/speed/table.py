@@ -8,7 +8,7 @@ import textwrap
 from statistics import median
 
 from benchmarks.speed.networks import NETWORKS
-from benchmarks.speed.peers import OURS, PEERS
+from benchmarks.speed.peers import OURS, PEERS, REPLAYED
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1]
 RESULTS, PAGE, README = FOLDER / "speed.json", FOLDER / "speed.md", FOLDER.parent / "README.md"
@@ -31,6 +31,7 @@ Made by `python -m benchmarks --write` (`pip install -e ".[bench]"`; what is not
 Every framework runs in a process of its own, with its own choice of threads, all of them in turn and in alternating order; each ratio is of one
 round, and the median of these is shown.  A step is the loss, with noise drawn by the framework's generator, the backward pass, and Adam.
 Before, all have shown the same loss as NumPy on the same weights, data and noise, and after three steps the same loss as tinyae.
+"Played back" is `ta.Replay`: the same functions on arrays in the same order, without the engine.
 The networks are in [`networks.py`](speed/networks.py).
 
 {}
@@ -103,8 +104,12 @@ def rows(*lines):
 
 def targets_table(results):
     """The targets and what is reached: ratios to the other framework, of the same round; the median of the rounds."""
-    lines = [(t.title, t.beside, *(verdict(reached(results, t, who), m) for who, m in zip(OURS, (t.pure, t.fast), strict=True))) for t in TARGETS]
-    return rows(("tinyae divided by ...", "... this", "NumPy alone", "with `fast`"), *lines)
+    lines = []
+    for t in TARGETS:
+        replayed = reached(results, t, REPLAYED) if t.quantity == "time" else None
+        cells = [verdict(reached(results, t, who), m) for who, m in zip(OURS, (t.pure, t.fast), strict=True)]
+        lines.append((t.title, t.beside, *cells, "" if replayed is None else verdict(replayed, t.pure)))
+    return rows(("tinyae divided by ...", "... this", "NumPy alone", "with `fast`", "NumPy alone, played back"), *lines)
 
 
 def shown(value):

@@ -20,9 +20,14 @@ def named_loss(model):
     def loss(batch, rng):
         given = batch if isinstance(batch, tuple) else (batch,)
         terms = model.loss(*given, rng=rng) if takes_rng else model.loss(*given)
-        return {"loss": terms} if isinstance(terms, Tensor) else terms if isinstance(terms, dict) else terms._asdict()
+        return as_named(terms)
 
     return loss
+
+
+def as_named(terms):
+    """What a loss returned, as a dict of its terms."""
+    return {"loss": terms} if isinstance(terms, Tensor) else terms if isinstance(terms, dict) else terms._asdict()
 
 
 def takes_labels(model):

@@ -35,6 +35,7 @@ class About:
 PEERS = {
     "tinyae": About("tinyae, NumPy alone", "with_tinyae", ("numpy",), environment={"TINYAE_FAST": "0"}),
     "tinyae-fast": About("tinyae with `fast`", "with_tinyae", ("numpy", "numba"), environment={"TINYAE_FAST": "1"}),
+    "tinyae-replayed": About("tinyae, NumPy alone, played back", "with_tinyae", ("numpy",), "replay", environment={"TINYAE_FAST": "0"}),
     "torch": About("PyTorch", "with_torch", ("torch",), "eager"),
     "torch-fused": About("PyTorch, fused Adam", "with_torch", ("torch",), "fused"),
     "torch-compiled": About("PyTorch compiled, fused Adam", "with_torch", ("torch",), "compiled", tools=("g++",)),
@@ -45,7 +46,7 @@ PEERS = {
     "functions": About("tinyae's functions on arrays alone", "functions", ("numpy",), environment={"TINYAE_FAST": "0"}),
     "products": About("the matrix products alone", "products", ("numpy",)),
 }
-OURS = ("tinyae", "tinyae-fast")
+OURS, REPLAYED = ("tinyae", "tinyae-fast"), "tinyae-replayed"
 
 
 def reason_to_leave_out(name, network=None):

@@ -52,6 +52,7 @@ class Peer(ByHand):
             ta.use("cupy")
             self.model.to("cupy")
         self.adam = ta.optim.Adam(self.model.parameters(), lr=LR, betas=BETAS, eps=EPS)
+        self.replay, self.noise_shape = ta.Replay(self.model) if variant == "replay" else None, network.noise_shape
 
     def array(self, x):
         """As it is, or a copy on the GPU."""
@@ -60,6 +61,16 @@ class Peer(ByHand):
     def loss(self, x, noise=None):
         """The loss, a Tensor."""
         return self.model.loss(x, **({"noise": noise, "rng": self.rng} if self.noisy else {})).loss
+
+    def step(self, x, noise=None):
+        """One step of training, by the engine or played back."""
+        if self.replay is None:
+            super().step(x, noise)
+            return
+        noise = self.rng.normal(self.noise_shape) if noise is None and self.noisy else noise
+        self.adam.zero_grad()
+        self.replay(x, *([noise] if self.noisy else []))
+        self.adam.step()
 
     def wait(self):
         """Nothing is ever under way, but on a GPU."""
