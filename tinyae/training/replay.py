@@ -20,7 +20,7 @@ EVERY, MOST = 100, 20  # calls from one check to the next; programs that are kep
 
 
 class Replay:
-    """A function (x, noise) that does what `model.loss(x, noise=noise)` and `backward()` do, without the engine.
+    """A function (x, noise) that does what `model.loss(x, noise=noise)` and its `backward()` do, without the engine.
 
     model: a Module whose loss draws no random numbers of its own (dropout) and changes no buffer (batch norm in training).
     x: (N, D), noise: arrays in the weights' dtype, as for the loss; noise is left out where it takes none.
@@ -39,7 +39,7 @@ class Replay:
     def __init__(self, model):
         takes = inspect.signature(model.loss).parameters
         self.model, self.calls, self.checked, self.programs = model, 0, 0, {}
-        self.names = [name for name in [*list(takes)[:1], "noise"] if name in takes]
+        self.names = [name for i, (name, p) in enumerate(takes.items()) if i == 0 or name == "noise" or p.default is p.empty]
         self.modules = [module for _, module in model.named_modules()]
 
     def __call__(self, *arrays):
@@ -79,11 +79,15 @@ class Replay:
         if other := [array.dtype for array in arrays if array.dtype.kind == "f" and array.dtype != weights]:
             raise ArgumentError("replay: arrays have the dtype of the weights.", expected=weights, got=other[0], remedy="x.astype")
         streams, buffers = ([part for _, part in find()] for find in (self.model.named_streams, self.model.named_buffers))
-        before = [stream.state() for stream in streams], [buffer.version[0] for buffer in buffers]
-        program = Program(arrays)
+        drawn, changed = [stream.state() for stream in streams], [buffer.version[0] for buffer in buffers]
+        values, program = [array_module(buffer.data).array(buffer.data) for buffer in buffers], Program(arrays)
         with observed(program):
             terms = self.loss([Tensor.of(array, None) for array in arrays])  # constants whose way into the operations is seen
-        if before != ([stream.state() for stream in streams], [buffer.version[0] for buffer in buffers]):
+        if drawn != [stream.state() for stream in streams] or changed != [buffer.version[0] for buffer in buffers]:
+            for stream, was in zip(streams, drawn, strict=True):
+                stream.restore(was)
+            for buffer, was in zip(buffers, values, strict=True):
+                buffer.assign(was)
             rule = "replay: the loss draws random numbers of its own, or changes a buffer (dropout, batch norm in training)."
             raise GraphError(rule, remedy="model.loss(x, noise=noise).loss.backward()")
         program.finish(terms, self.names)

@@ -172,9 +172,12 @@ def batches(n=200):
     ],
 )
 def test_what_would_be_frozen_is_refused_at_once(kind, message):
-    step = ta.Replay(kind())
+    model = kind()
+    step, before = ta.Replay(model), (model.state_dict(), repr([stream.state() for _, stream in model.named_streams()]))
     with pytest.raises(GraphError, match=message):
         step(batches(1)[0])
+    assert all(np.array_equal(value, before[0][name]) for name, value in model.state_dict().items())
+    assert repr([stream.state() for _, stream in model.named_streams()]) == before[1]
 
 
 def test_what_is_computed_outside_of_operations_is_found_on_new_data():
