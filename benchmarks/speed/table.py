@@ -37,7 +37,16 @@ The networks are in [`networks.py`](speed/networks.py).
 {}
 """
 SCALES = {"import": 1000, "cold-start": 1000}
-PACKAGES = {"python": "Python", "numpy": "NumPy", "numba": "Numba", "torch": "PyTorch", "jax": "JAX", "mygrad": "MyGrad"}
+PACKAGES = {
+    "python": "Python",
+    "numpy": "NumPy",
+    "numba": "Numba",
+    "torch": "PyTorch",
+    "jax": "JAX",
+    "mygrad": "MyGrad",
+    "autograd": "autograd",
+    "tinygrad": "tinygrad",
+}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ few microseconds an operation: much of a small model's step, nothing of a large 
 """
 
 import inspect
+from operator import attrgetter, is_
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from tinyae.backend import array_module, is_array, to_numpy
 from tinyae.errors import ArgumentError, GraphError
 from tinyae.evaluation.terms import as_named
 
+WANTED = attrgetter("wanted")
 EVERY, MOST = 100, 20  # calls from one check to the next; programs that are kept
 
 
@@ -81,7 +83,7 @@ class Replay:
         streams, buffers = ([part for _, part in find()] for find in (self.model.named_streams, self.model.named_buffers))
         drawn, changed = [stream.state() for stream in streams], [buffer.version[0] for buffer in buffers]
         values, program = [array_module(buffer.data).array(buffer.data) for buffer in buffers], Program(arrays)
-        with observed(program):
+        with observed(program):  # which is told below what the backward pass sums
             terms = self.loss([Tensor.of(array, None) for array in arrays])  # constants whose way into the operations is seen
         if drawn != [stream.state() for stream in streams] or changed != [buffer.version[0] for buffer in buffers]:
             for stream, was in zip(streams, drawn, strict=True):
@@ -90,8 +92,9 @@ class Replay:
                 buffer.assign(was)
             rule = "replay: the loss draws random numbers of its own, or changes a buffer (dropout, batch norm in training)."
             raise GraphError(rule, remedy="model.loss(x, noise=noise).loss.backward()")
+        with observed(program):
+            terms["loss"].backward(retain_graph=True)
         program.finish(terms, self.names)
-        terms["loss"].backward()
         return {name: raw(term) for name, term in terms.items()}, program
 
     def check(self, program, arrays):
@@ -124,7 +127,7 @@ class Program:
         self.names = {id(array): f"x{i}" for i, array in enumerate(arrays)}  # array -> the variable that holds it
         self.kept, self.leaves, self.lines, self.operations = [*arrays], [], [], {}
         self.space = {"unbroadcast": unbroadcast, "asarray": np.asarray, "one_like": ones.like}
-        self.first, self.calls, self.fresh = arrays, 0, set()
+        self.first, self.calls, self.fresh, self.summed = arrays, 0, set(), set()
 
     def on_forward(self, primitive, args, attributes, result):
         """The engine says: an operation was computed."""
@@ -138,10 +141,14 @@ class Program:
         if result.node is not None:
             self.operations[result.node] = args, attributes, inputs, out
 
-    def on_rules(self, *_):
-        """Nothing to see: the way back is read off the graph."""
+    def on_sum(self, parent, shape):
+        """The engine says: a gradient is summed to its parent's shape."""
+        self.summed.add(id(parent))
 
-    on_sum = on_backward = on_rules
+    def on_rules(self, *_):
+        """Nothing to see: the rest of the way back is read off the graph."""
+
+    on_backward = on_rules
 
     def constant(self, value):
         """The name of something that stays as it is."""
@@ -179,8 +186,8 @@ class Program:
         given = [f"{', '.join(names)}, = {source}" for names, source in ((self.variables("x"), "arrays"), (self.variables("p"), "leaves")) if names]
         self.text = "\n    ".join(["def run(arrays, leaves):", *given, *self.lines, f"return {{{result}}}"])
         exec(compile(self.text, "<replay>", "exec"), self.space)
-        self.shapes = [(leaf.shape, leaf.dtype) for leaf in self.leaves]
-        del self.kept, self.operations, self.names
+        self.data, self.shapes = [], [(leaf.shape, leaf.dtype, True) for leaf in self.leaves]
+        del self.kept, self.operations, self.names, self.summed
 
     def variables(self, letter):
         """The names of the inputs, x, or of the parameters, p."""
@@ -199,9 +206,11 @@ class Program:
         for part, parent in zip(parts, (node.parents[position] for position in positions), strict=True):
             if parent is None:
                 continue
-            shape, dtype = self.constant(parent.shape), self.constant(parent.dtype)
-            self.lines.append(f"if {part}.shape != {shape}: {part} = unbroadcast({part}, {shape})")
-            self.lines.append(f"if {part}.dtype is not {dtype}: {part} = {part}.astype({dtype}, copy=False)")
+            if id(parent) in self.summed:
+                shape = self.constant(parent.shape)
+                self.lines.append(f"if {part}.shape != {shape}: {part} = unbroadcast({part}, {shape})")
+            if node.dtype != parent.dtype:
+                self.lines.append(f"{part} = {part}.astype({self.constant(parent.dtype)}, copy=False)")
             if isinstance(parent, Tensor):
                 self.lines.append(f"{self.constant(parent)}.accumulate({part})")
             else:
@@ -228,6 +237,9 @@ class Program:
         return self.calls % EVERY == 0
 
     def __call__(self, arrays):
-        if any(not leaf.wanted or (leaf.shape, leaf.dtype) != was for leaf, was in zip(self.leaves, self.shapes, strict=True)):
+        data = [leaf.data for leaf in self.leaves]
+        if not all(map(is_, data, self.data)) or not self.data:  # arrays that were not seen yet
+            self.data = data if [(leaf.shape, leaf.dtype, leaf.wanted) for leaf in self.leaves] == self.shapes else []
+        if not self.data or not all(map(WANTED, self.leaves)):
             raise GraphError("replay: a parameter was converted or frozen since the recording.", remedy="make a new Replay")
-        return self.space["run"](arrays, [leaf.data for leaf in self.leaves])
+        return self.space["run"](arrays, data)
