@@ -14,7 +14,7 @@ from tinyae import nn, ops
 from tinyae.autograd import primitive, registry, user_registry
 from tinyae.checks import strategies
 from tinyae.errors import ArgumentError
-from tinyae.microscope import record, to_text
+from tinyae.microscope import record, to_text, trace
 from tinyae.microscope.unroll import unroll, write
 
 ALONE = """
@@ -341,3 +341,12 @@ def test_unrolling_leaves_the_trace_as_it_was():
     before = to_text(trace)
     assert unroll(trace) == unroll(trace)
     assert to_text(trace) == before
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("seed", range(10))
+def test_a_likelihood_used_nonlinearly_is_the_same_to_the_last_bit(seed, dtype):
+    """Its kernel adds in the order of the plain code, which the program has."""
+    rng = np.random.default_rng(seed)
+    w, x = ta.Tensor(rng.normal(size=(5, 7)).astype(dtype), requires_grad=True), rng.integers(0, 2, (5, 7)).astype(dtype)
+    assert "gradients" in unroll(trace(lambda: ops.square(ops.bce_with_logits(w, x)).mean()))
