@@ -13,11 +13,12 @@ from PIL import Image
 import tinyae as ta
 from tinyae import figures, nn
 from tinyae.figures.comparison import comparison
-from tinyae.figures.diagram import BOX, stages
+from tinyae.figures.diagram import BOX, OUTPUTS, stages
 from tinyae.figures.images import codes, decoded_means, montage
 from tinyae.figures.latent import are_named, kl_per_dimension, shown_dimensions, spread_apart
 from tinyae.figures.pictures import one_of_each_class
 from tinyae.figures.points import PAIRS, principal_directions
+from tinyae.models.likelihoods import LIKELIHOODS
 
 TEST = ta.data.load("digits", split="test", binarisation="threshold")
 TRAIN = ta.data.load("digits", split="train", binarisation="threshold")
@@ -509,3 +510,12 @@ def test_an_infinite_score_has_its_place_at_the_edge():
     scores = {"usual": np.append(np.linspace(1, 2, 50), np.inf), "un$\\usual$": np.linspace(2, 3, 50)}
     shown = dict.fromkeys(scores, TEST.images[:3])
     assert figures.png(figures.uses.anomalies(scores, shown, (8, 8), "nats"))
+
+
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_the_drawing_says_what_the_decoder_gives(likelihood):
+    """Only a Bernoulli's logits are said to be probabilities of a 1; what is written fits into its box."""
+    figure = figures.architecture(vae(likelihood=likelihood), (8, 8))
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert ("their sigmoid is the probability of a 1" in texts) == (likelihood == "bernoulli")
+    assert likelihood == "gaussian" or any(text in texts for text in OUTPUTS[likelihood])

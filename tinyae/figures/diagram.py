@@ -121,13 +121,26 @@ def _decoder(axes, model, top, bottom, part):
     _box(axes, RIGHT, top, *_output(model), "data")
 
 
+OUTPUTS = {  # what the decoder gives, by the name of the likelihood, and what that means
+    "bernoulli": ("logits of p(x | z)", "their sigmoid is the probability of a 1"),
+    "continuous-bernoulli": ("logits of p(x | z)", "of a continuous Bernoulli on [0, 1]"),
+    "gaussian-learned": ("mean of p(x | z)", "one variance for all, learned"),
+    "gaussian-per-pixel": ("mean and log-variance of p(x | z)", "two numbers for each feature"),
+    "gaussian-calibrated": ("mean of p(x | z)", "one variance for all, the best one"),
+    "laplace": ("location of p(x | z)", "one scale for all, learned"),
+    "discretised-logistic": ("location and log-scale of p(x | z)", "two numbers for each feature"),
+    "discretised-logistic-mixture": ("parameters of p(x | z)", "three logistics for each feature"),
+    "categorical": ("logits of p(x | z)", "256 for each feature"),
+}
+
+
 def _output(model):
     """What the decoder's last layer gives, and what it means."""
     if model.likelihood is None:
         return "reconstruction of x", None
     if model.likelihood.name == "gaussian":
         return "mean of p(x | z)", f"the variance is {math.exp(model.likelihood.log_variance):.3g} everywhere"
-    return "logits of p(x | z)", "their sigmoid is the probability of a 1"
+    return OUTPUTS.get(model.likelihood.name, ("parameters of p(x | z)", None))
 
 
 def _code(axes, model, encoder_end, decoder_end):
