@@ -9,6 +9,8 @@ import tinyae as ta
 from tinyae import nn, ops
 from tinyae.errors import ArgumentError, RunError
 from tinyae.training import Run
+from tinyae.training.monitor import look
+from tinyae.training.state import State
 
 DIGITS = ta.data.load("digits").binarise("threshold")
 
@@ -185,3 +187,35 @@ def test_a_history_without_a_known_memory_has_a_repr():
     history = ta.training.History()
     history.add(1, {"train": {"loss": 2.0}}, memory_mb=None)
     assert "train_loss 2" in repr(history)
+
+
+class Dropped(Linear):
+    """With a random stream of its own."""
+
+    def __init__(self, seed=0):
+        super().__init__(seed=seed)
+        self.dropout = nn.Dropout(0.5, rng=ta.rng(seed))
+
+
+def everything(state):
+    return {name: array.tobytes() for name, array in state.arrays().items()} | {"numbers": json.dumps(state.numbers())}
+
+
+def test_a_checkpoint_that_lacks_its_last_part_changes_nothing():
+    """What came before it, the average and the random streams among it, had been taken up already."""
+    state, other = (
+        State(model, [ta.optim.Adam(model.parameters(), lr=lr)], ta.optim.WeightAverage(model, 0.9))
+        for model, lr in ((Dropped(1), 1e-3), (Dropped(2), 0.5))
+    )
+    before, numbers = everything(state), other.numbers() | {"terms": ["loss"]}
+    assert before != everything(other)
+    with pytest.raises(RunError, match=r"another training(.|\n)*mean\.loss"):
+        state.restore(other.arrays(), numbers)
+    assert everything(state) == before
+
+
+def test_an_error_of_one_of_our_models_is_not_hidden_from_who_looks(monkeypatch):
+    model = ta.models.VAE(64, 2, (8,), rng=ta.rng(0))
+    monkeypatch.setattr(ta.models.VAE, "decode", lambda self, z: z.nothing)
+    with pytest.raises(AttributeError, match="nothing"):
+        look(model, DIGITS.take(slice(0, 5), None))

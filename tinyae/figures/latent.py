@@ -48,9 +48,8 @@ def posterior_means(model, x, labels, factor=None, name=None):
     if factor is None:
         legend = _by_class(axes, points, labels)
     else:
-        figure.colorbar(axes.scatter(*points.T, s=12, c=factor, cmap="viridis", lw=0), ax=axes, label=literal(name), shrink=0.7).outline.set_visible(
-            False
-        )
+        bar = figure.colorbar(axes.scatter(*points.T, s=12, c=factor, cmap="viridis", lw=0), ax=axes, label=literal(name), shrink=0.7)
+        bar.outline.set_visible(False)
     coordinate = "posterior mean of" if is_flat(model) else "code"
     axes.set(xlabel=f"{coordinate} $z_{{{dimensions[0] + 1}}}$", ylabel=f"{coordinate} $z_{{{dimensions[-1] + 1}}}$")
     if len(dimensions) == 1:

@@ -6,7 +6,6 @@ from tinyae.autograd import no_grad, raw
 from tinyae.autograd.graph import observed
 from tinyae.backend import array_module, to_numpy
 from tinyae.distributions import Normal
-from tinyae.errors import TinyaeError
 from tinyae.models.objective import kl_by_dimension
 
 ACTIVE = 0.01  # nats: a latent dimension with less says nothing of x
@@ -40,10 +39,11 @@ class Units:
 def look(model, x):
     """What there is to see on the batch x: active_latents, of a model with a normal posterior; dead_units, of one with relu.
 
-    Nothing of a model whose `encode` and `decode` are of another kind than ours.
+    Nothing of a model of one's own whose `encode` and `decode` are of another kind than ours, or not there.
     """
     found, units = {}, Units()
-    with no_grad(), observed(units), contextlib.suppress(TypeError, AttributeError, TinyaeError):
+    ours = type(model).__module__.startswith("tinyae.")
+    with no_grad(), observed(units), contextlib.nullcontext() if ours else contextlib.suppress(Exception):
         q = model.encode(x)
         if isinstance(q, Normal) and hasattr(model, "prior"):
             kl = kl_by_dimension(q, model.prior).data.mean(axis=0)

@@ -47,34 +47,36 @@ class State:
 
     def restore(self, arrays, numbers):
         """Take up what `arrays` and `numbers` hold.  Raises RunError where they belong to another training, and leaves all as it was."""
-        before = self.model.state_dict(), [optimizer.state_dict() for optimizer in self.optimizers]
+        before = self.arrays(), self.numbers()
+        try:
+            self.take_up(arrays, numbers)
+        except (KeyError, TypeError, ValueError, TinyaeError) as error:
+            self.take_up(*before)
+            raise RunError("this checkpoint belongs to another training.", got=str(error).splitlines()[0]) from error
+
+    def take_up(self, arrays, numbers):
+        """As `restore`; where something does not fit, what was before it is taken up already."""
 
         def part(prefix):
             return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
-        try:
-            streams = dict(self.model.named_streams())
-            if streams.keys() != numbers["streams"].keys() or (self.average is None) == bool(part("average.")):
-                raise RunError("other random streams, or another averaging of weights.")
-            if part(f"optimizer.{len(self.optimizers)}."):
-                raise RunError("more optimisers.")
-            for i, optimizer in enumerate(self.optimizers):
-                optimizer.load_state_dict(part(f"optimizer.{i}."))
-            self.model.load_state_dict(part("training."))
-            if self.average is not None:
-                self.average.load_state_dict(part("average."))
-            for name, stream in streams.items():
-                stream.restore(numbers["streams"][name])
-            self.mean.totals = {name: to_device(arrays[f"mean.{name}"]) for name in numbers["terms"]}
-            self.best, self.best_weights = numbers["best"], part("best.") or None
-            self.mean.count, self.skipped = numbers["examples"], numbers.get("skipped", 0)
-            self.epoch, self.step = numbers["epoch"], numbers["step"]
-            self.seconds, self.history.rows, self.history.warnings = numbers["seconds"], numbers["history"], numbers["warnings"]
-        except (KeyError, TypeError, ValueError, TinyaeError) as error:
-            self.model.load_state_dict(before[0])
-            for optimizer, own in zip(self.optimizers, before[1], strict=True):
-                optimizer.load_state_dict(own)
-            raise RunError("this checkpoint belongs to another training.", got=str(error).splitlines()[0]) from error
+        streams = dict(self.model.named_streams())
+        if streams.keys() != numbers["streams"].keys() or (self.average is None) == bool(part("average.")):
+            raise RunError("other random streams, or another averaging of weights.")
+        if part(f"optimizer.{len(self.optimizers)}."):
+            raise RunError("more optimisers.")
+        for i, optimizer in enumerate(self.optimizers):
+            optimizer.load_state_dict(part(f"optimizer.{i}."))
+        self.model.load_state_dict(part("training."))
+        if self.average is not None:
+            self.average.load_state_dict(part("average."))
+        for name, stream in streams.items():
+            stream.restore(numbers["streams"][name])
+        self.mean.totals = {name: to_device(arrays[f"mean.{name}"]) for name in numbers["terms"]}
+        self.best, self.best_weights = numbers["best"], part("best.") or None
+        self.mean.count, self.skipped = numbers["examples"], numbers.get("skipped", 0)
+        self.epoch, self.step = numbers["epoch"], numbers["step"]
+        self.seconds, self.history.rows, self.history.warnings = numbers["seconds"], numbers["history"], numbers["warnings"]
 
     def weights(self):
         """The weights to be used: the best ones if early stopping looked for them, else the averaged ones, else those in training."""

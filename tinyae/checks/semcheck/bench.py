@@ -29,11 +29,10 @@ class Bench:
             dtype = working_dtype(subject, x) if subject.parameters else None
             if subject.parameters:
                 self.weights = [perturbed(subject, self.rows(), dtype, self.generator) for _ in range(SETS)]
+            self.outputs = subject.decode(subject.encode(x[:1])[0]).size / self.width
             self.rounding = 1e-10 if self.within(0, self.is_double) else 3e-6
         if subject.encode:
             self.latent = subject.encode(x[:1])[0].shape[-1]
-        if subject.encode and subject.decode:
-            self.outputs = subject.decode(subject.encode(x[:1])[0]).size / self.width
         if self.outputs != 1 and getattr(subject.likelihood, "name", "given") != "given":
             expected, got = f"{self.width} for an example", f"{self.outputs * self.width:g}"
             raise ArgumentError("semcheck: decode gives a number for each feature.", expected=expected, got=got)
