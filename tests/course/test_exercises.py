@@ -132,6 +132,7 @@ BODIES = {  # a body of double(x), then state, first words of the message, and a
     "warns": ("import warnings\nwarnings.simplefilter('error')\nnp.log(-x)\nreturn 2 * x", "passed", "", None),
     "forks": ("import os\nos.fork()\nreturn 2 * x", "passed", "", None),
     "closes": ("import os\nos.closerange(0, 100)\nreturn 2 * x", "passed", "", None),
+    "fills": ("global kept\nkept = []\nwhile True:\n    kept.append(bytearray(1000))", "error", "MemoryError\n  line", 4),
     "leaves_at_once": ("import os\nos._exit(0)", "error", "the process ended in the middle with exit code 0: is there an os._exit?", None),
     "crashes": ("import ctypes\nctypes.string_at(0)", "error", "it crashed Python (SIGSEGV)", 2),
     "after_a_crash": ("return 2 * x", "passed", "", None),

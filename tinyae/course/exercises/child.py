@@ -6,6 +6,7 @@ stack.txt gets the stack where the time is over or the process crashes.
 
 import contextlib
 import faulthandler
+import gc
 import json
 import os
 import pathlib
@@ -16,12 +17,11 @@ import numpy as np  # noqa: F401  before the learner's folder is on the path: a 
 
 from tinyae.course.exercises.draw import drawn
 from tinyae.course.exercises.judge import judge
+from tinyae.course.exercises.memory import allow, limit
 from tinyae.course.exercises.notes import changed_in_numpy
 from tinyae.course.exercises.sheet import exercises_in, load
 from tinyae.course.exercises.show import plain
 from tinyae.course.exercises.trouble import Unreadable, describe, read
-
-MEMORY = 2 << 30  # bytes that a learner's file may take
 
 
 def main(folder):
@@ -46,6 +46,7 @@ def main(folder):
         write(state="begun", name=exercise.function, share=share)
         faulthandler.dump_traceback_later(share, exit=True, file=stack)
         write(**verdict_of(exercise, learner, solution, request["file"], inputs[exercise.function]))
+        gc.collect()  # an error keeps all that the functions it passed had made
     faulthandler.cancel_dump_traceback_later()
 
 
@@ -73,20 +74,16 @@ def prepare(path):
     sys.dont_write_bytecode = True
     sys.argv = [path]
     sys.path.append(os.path.dirname(path))
-    with contextlib.suppress(ImportError, ValueError, OSError):
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        pages = int(pathlib.Path("/proc/self/statm").read_text().split()[0])  # of our own libraries; Linux only
-        limit, hard = pages * resource.getpagesize() + MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]
-        resource.setrlimit(resource.RLIMIT_AS, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+    limit()
 
 
 def learners_module(path, write):
     """The learner's file, run as a module; None where that is not possible, which is written down."""
     try:
         start = time.monotonic()
-        module = load(path, "learner", read(path))
+        text = read(path)
+        allow("theirs")
+        module = load(path, "learner", text)
         module.loaded_in = time.monotonic() - start
         if name := changed_in_numpy():
             raise Unreadable(f"the file changes NumPy itself, {name}: give what is yours another name")
@@ -96,6 +93,8 @@ def learners_module(path, write):
     except BaseException as error:
         text, line = describe(error, path)
         write(state="unreadable", message=plain(text), line=line)
+    finally:
+        allow("all")
     return None
 
 

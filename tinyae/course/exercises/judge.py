@@ -13,6 +13,7 @@ import numpy as np
 from tinyae.course.exercises.compare import expect_same, expect_several
 from tinyae.course.exercises.draw import copied, drawn, smallest
 from tinyae.course.exercises.exercise import Count, Mismatch, expect
+from tinyae.course.exercises.memory import allow
 from tinyae.course.exercises.notes import again, changed_in_numpy, elsewhere, twice
 from tinyae.course.exercises.show import call, meaning, show
 from tinyae.course.exercises.trouble import describe, frames, innermost
@@ -50,12 +51,14 @@ class Answer:
         given = copied([*args, *kwargs.values()])
         kept = copied(given)
         self.calls += 1
+        allow("theirs")
         try:
             found = self.function(*given[: len(args)], **dict(zip(kwargs, given[len(args) :], strict=True)))
         except BaseException as error:
             self.raised = error
             raise
         finally:
+            allow("all")
             if os.getpid() != self.process:  # of a process that the answer has made by os.fork
                 os._exit(0)
         if name := changed_in_numpy():
