@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import tinyae as ta
-from tinyae.microscope import microscope_model, record, to_text
+from tinyae import ops
+from tinyae.microscope import microscope_model, record, to_text, trace
 from tinyae.microscope.target import load_target
 from tinyae.microscope.text import record_to_text
 
@@ -157,3 +158,25 @@ def test_words_in_rules_are_explained_only_where_they_occur(vae):
     legend = vae[: vae.index("FORWARD")]
     assert "scatter_add  zeros of this shape" in legend
     assert "swapaxes" not in legend
+
+
+@np.errstate(all="ignore")
+def test_a_loss_that_is_not_finite_is_traced_to_the_first_operation_with_such_a_result():
+    def loss(x, w):
+        h = ops.log(x)
+        return ops.square(h @ w).sum()
+
+    w = ta.Tensor(np.ones((2, 3)), requires_grad=True)
+    found = trace(loss, ta.Tensor(np.array([[1.0, 2.0], [0.0, -1.0]]), requires_grad=True), w)
+    assert to_text(found).rstrip().endswith("h = ops.log(x)")
+    assert "the loss is not finite: nan\nthe first operation with a result that is not finite: operation 1 (test_text.py" in to_text(found)
+    told = found.to_record(draws=0)
+    assert told["checks"][0]["node"] == 1
+    assert "FAILS  finite loss: the first operation with a result that is not finite is 1 h = ops.log(x)" in record_to_text(told)
+
+
+def test_an_infinite_value_that_the_loss_forgives_is_no_fault():
+    """The logarithm of a class that cannot occur, as a mask adds it."""
+    found = trace(lambda x: ops.logsumexp(x + np.array([0.0, -np.inf, 0.0]), axis=-1).sum(), ta.Tensor(np.ones((2, 3)), requires_grad=True))
+    assert "not finite" not in to_text(found)
+    assert all(check["what"] != "finite loss" for check in found.to_record(draws=0)["checks"])

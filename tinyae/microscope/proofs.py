@@ -33,11 +33,11 @@ def check_text(trace):
     rows += ["", ", ".join(f"{count} {verdict}" for verdict, count in counts.items())]
     if ALONE in counts:
         rows.append(f'"{ALONE}": it makes the right thing of a gradient that is wrong when it comes in')
-    finite = np.isfinite(trace.loss.item())
+    finite = is_finite(trace.loss.data)
     if not finite or "not finite" in counts:
-        rows += ["", *not_finite(trace, finite)]
+        rows += ["", *not_finite(trace)]
     rows += ["", *blamed(trace, wrong)] if wrong else []
-    return "\n".join(rows), bool(finite and not FAILED & counts.keys())
+    return "\n".join(rows), finite and not FAILED & counts.keys()
 
 
 def place(line):
@@ -91,9 +91,9 @@ def written(function):
     return f"{file if near.startswith(os.pardir) else near}:{code.co_firstlineno}"
 
 
-def not_finite(trace, finite):
-    """Rows that name the first value that is not finite, or else the first gradient on the way back."""
-    if not finite:
+def not_finite(trace):
+    """Rows that name the first value that is not finite, or else the first gradient on the way back; none where all are."""
+    if not is_finite(trace.loss.data):
         yield f"the loss is not finite: {trace.loss.item()}"
     for line in trace.lines:
         if not is_finite(line.value.data):

@@ -266,8 +266,8 @@ def array_of(array, image_shape=None):
 
 
 def whole_checks(record):
-    """What holds for the whole trace: the terms add up, and every gradient is proved."""
-    found, rules = [], [(node, rule["check"]) for node in reversed(record["nodes"]) for rule in node["rules"]]
+    """What holds for the whole trace: the loss is finite (told where it is not), the terms add up, and every gradient is proved."""
+    found, rules = list(lost(record)), [(node, rule["check"]) for node in reversed(record["nodes"]) for rule in node["rules"]]
     proofs = [*(one["check"] for one in (*record["nodes"], *record["leaves"])), *(check for _, check in rules)]
     if len(record["terms"]) > 1:
         constant, loss = record["loss"]["constant"], record["loss"]["value"]
@@ -285,3 +285,14 @@ def whole_checks(record):
         passed = not {"wrong", "not finite"} & {*verdicts}
         found.append({"what": "gradients", "passed": passed, "text": text, "node": first and first["id"]})
     return found
+
+
+def lost(record):
+    """Where the loss is not finite: a check that names the first operation with such a result."""
+    if math.isfinite(record["loss"]["value"]):
+        return
+    for node in record["nodes"]:
+        if node["value"]["nan"] or node["value"]["infinite"]:
+            text = f"the first operation with a result that is not finite is {node['id']} {node['name']} = {node['text']}"
+            yield {"what": "finite loss", "passed": False, "text": text, "node": node["id"]}
+            return

@@ -7,6 +7,7 @@ import textwrap
 from tinyae.autograd import Tensor
 from tinyae.microscope import cards
 from tinyae.microscope.lines import norm
+from tinyae.microscope.proofs import is_finite, not_finite
 from tinyae.microscope.target import model_target, wrapped
 
 WORDS = {
@@ -34,6 +35,8 @@ def to_text(trace, width=110, terms=None, heading="", units=""):
         parts += ["\n".join(_backward(trace, table)), "\n".join(_parameters(trace))]
     if terms:
         parts.append(_loss({name: term.item() for name, term in terms.items()}, units))
+    if trace.loss is not None and not is_finite(trace.loss.data):
+        parts.append("\n".join(not_finite(trace)))
     return "\n\n".join(parts) + "\n"
 
 
