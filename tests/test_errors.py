@@ -1,5 +1,8 @@
 """The texts of errors."""
 
+import subprocess
+import sys
+
 from tinyae.errors import RunError, ShapeError, caller, one_line, show
 
 
@@ -26,3 +29,16 @@ def test_the_users_line_is_shown():
     assert place.startswith("test_errors.py:")
     assert place.endswith("   place = show(caller())  # this very line")
     assert show(None) is None
+
+
+def test_where_the_command_begins_is_nobodys_line(tmp_path):
+    """An error below `tinyae train` has no line of the user's to show, only that of the script which pip wrote."""
+    script = tmp_path / "tinyae"
+    script.write_text("import sys\nfrom tinyae.cli import main\nsys.exit(main())\n")
+    line = ["train", "vae", "--lr", "1e10", "--epochs", "2", "--out", str(tmp_path / "run")]
+    for start in ([str(script)], ["-m", "tinyae"]):
+        found = subprocess.run([sys.executable, *start, *line], capture_output=True, text=True)
+        assert found.returncode == 2
+        assert "it made the first infinity" in found.stderr
+        assert "main()" not in found.stderr
+        assert "runpy" not in found.stderr

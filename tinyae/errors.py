@@ -6,6 +6,7 @@ from sys import _getframe
 
 PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 LESSONS = PACKAGE + "lessons" + os.sep  # where a wheel puts the lessons: reader's code, not ours
+COMMAND = "sys.exit(main())"  # the line of an installed command that calls it
 
 
 class TinyaeError(Exception):
@@ -91,8 +92,9 @@ def line_of(site):
 
 
 def show(site):
-    """`file.py:31   h = matmul(x, W2)` for a place in the code; None for None."""
+    """`file.py:31   h = matmul(x, W2)` for a place in the code; None for None, and where the `tinyae` command begins: that is nobody's line."""
     if site is None:
         return None
     name, number = line_of(site)
-    return f"{os.path.basename(name)}:{number}   {linecache.getline(name, number).strip()}".rstrip()
+    text = linecache.getline(name, number).strip()
+    return None if text == COMMAND or name == "<frozen runpy>" else f"{os.path.basename(name)}:{number}   {text}".rstrip()
