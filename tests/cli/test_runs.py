@@ -248,9 +248,10 @@ def test_ones_own_images_are_reconstructed(capsys):
     (["train", "vae", "--variance", "0.1"], "remedy: add --likelihood gaussian"),
 ])  # fmt: skip
 def test_what_is_no_run_or_no_image_is_one_readable_line(command, says, capsys):
-    main(["train", "autoencoder", "--epochs", "1", "--out", "auto"])
-    pathlib.Path("auto/empty").mkdir()
-    capsys.readouterr()
+    if "auto" in command:
+        main(["train", "autoencoder", "--epochs", "1", "--out", "auto"])
+        pathlib.Path("auto/empty").mkdir()
+        capsys.readouterr()
     assert main(command) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert says in line
