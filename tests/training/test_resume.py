@@ -1,6 +1,8 @@
 """Interrupted, killed, out of disk: a resumed training ends in the same bits, and nothing that was saved is lost."""
 
 import errno
+import functools
+import itertools
 import os
 import pathlib
 import shutil
@@ -13,10 +15,17 @@ import pytest
 
 import tinyae as ta
 from tinyae.errors import RunError
+from tinyae.models import MODELS
 from tinyae.training import Run, files
 
 KILL = pathlib.Path(__file__).parents[2] / "benchmarks" / "kill.py"
 DIGITS = ta.data.load("digits", binarisation="dynamic")
+THRESHOLD = ta.data.load("digits", binarisation="threshold")
+SETTINGS = {
+    "conditional-vae": {"classes": 10},
+    "vq-vae": {"image_shape": (8, 8), "codes": 8},
+    "top-down-vae": {"image_shape": (8, 8), "layers": "1x1:8:2,4x1:4:1"},
+}
 
 
 def train(run, epochs=2, stop=None, resume=False, **settings):
@@ -70,6 +79,49 @@ def test_a_training_that_ctrl_c_ended_resumes_to_the_same_bits_from_within_an_ep
     assert rows(history) == rows(whole[1])
     assert not history.interrupted
     assert model.steps == 14 - stop  # no step was made twice
+
+
+def stopped_and_whole(name, folder):
+    """(model, history) of two trainings of a model of the table: one that Ctrl-C stopped within an epoch and that was resumed, and one of a piece."""
+
+    def trained(run, stop=None, resume=False):
+        model = ta.models.build({"model": name, "features": 64} | SETTINGS.get(name, {}), ta.rng(0))
+        steps = itertools.count(1)
+
+        class Stopped(type(model)):
+            @functools.wraps(type(model).loss)
+            def loss(self, *args, **settings):
+                if self.training and next(steps) == stop:
+                    os.kill(os.getpid(), signal.SIGINT)
+                return super().loss(*args, **settings)
+
+        model.__class__ = Stopped
+        return model, ta.fit(model, THRESHOLD, test=THRESHOLD, epochs=2, batch_size=400, seed=1, progress=False, run=run, resume=resume)
+
+    whole = trained(Run(folder / "whole", name, {}))
+    assert trained(Run(folder / "run", name, {}), stop=6)[1].interrupted
+    return trained(Run.open(folder / "run"), resume=True), whole
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_model_resumes_to_the_same_bits(name, tmp_path):
+    """What a model keeps beside its weights (codebooks, thresholds, counts of use, a capacity that grows) goes on too."""
+    resumed, whole = stopped_and_whole(name, tmp_path)
+    assert same(resumed[0], whole[0])
+    assert rows(resumed[1]) == rows(whole[1])
+
+
+@pytest.mark.parametrize("name", ["top-k-sae", "sigma-vae", "vq-vae"])
+def test_a_model_resumed_without_its_buffers_ends_elsewhere(name, tmp_path, monkeypatch):
+    """The planted error."""
+
+    def weights_alone(self, state):
+        for key, parameter in self.named_parameters():
+            parameter.assign(state[key])
+
+    monkeypatch.setattr(ta.nn.Module, "load_state_dict", weights_alone)
+    resumed, whole = stopped_and_whole(name, tmp_path)
+    assert not same(resumed[0], whole[0])
 
 
 def test_the_random_state_of_a_layer_belongs_to_the_checkpoint(tmp_path):
@@ -191,6 +243,7 @@ import sys
 sys.path.insert(0, {tests!r})
 import test_resume as t
 from tinyae.errors import RunError
+from tinyae.models import MODELS
 from tinyae.training import Run
 t.train(Run({folder!r} + "/run", "vae", {{}}), epochs=1)
 open({folder!r} + "/filler", "wb").write(b"0" * 10**5)
@@ -238,6 +291,7 @@ import sys
 sys.path.insert(0, {tests!r})
 import test_resume as t
 from tinyae.errors import RunError
+from tinyae.models import MODELS
 from tinyae.training import Run
 try:
     t.train(Run.open({folder!r}), resume=True)
