@@ -94,7 +94,7 @@ def test_hold_out_splits_without_loss_and_the_same_each_time():
     assert (again.pixels == validation.pixels).all()
     assert (other.pixels != validation.pixels).any()
     for amount in (0, 1400, 1.5, -3, float("nan")):
-        with pytest.raises(ArgumentError, match="hold_out: some images must go"):
+        with pytest.raises(ArgumentError, match="hold_out: some examples must go"):
             digits.hold_out(amount)
 
 
@@ -220,7 +220,7 @@ def test_a_set_without_images_is_refused(small_mnist, monkeypatch):
     for part, empty in zip(mnist.PARTS["train"], (np.zeros((0, 3, 4)), np.zeros(0)), strict=True):
         write_idx(small_mnist / f"{part}.gz", empty)
         monkeypatch.setitem(mnist.SOURCES["mnist"].checksums, part, None)
-    with pytest.raises(DataError, match="there are no images"):
+    with pytest.raises(DataError, match="there are no examples"):
         ta.data.load("mnist")
 
 

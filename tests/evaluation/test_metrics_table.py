@@ -324,7 +324,7 @@ def test_every_backend_gives_the_same_numbers(backend, vae):
 
 @pytest.mark.parametrize(("names", "line"), [
     (["fid"], "unknown metric 'fid'. (expected: one of terms, nll"),
-    (["mig"], "mig: it needs two named factors or more, and two codes. (got: vae on Dataset('digits', 'test', 203 images of (8, 8), threshold))"),
+    (["mig"], "mig: it needs two named factors or more, and two codes. (got: vae on Dataset('digits', 'test', 203 examples of (8, 8), threshold))"),
     (["perplexity"], "perplexity: it needs a codebook."),
     (["kl-per-level"], "kl-per-level: it needs levels of latent variables."),
 ])  # fmt: skip

@@ -112,7 +112,7 @@ def train(arguments, command):
         run = Run(arguments.out, name_of(s), s | {"command": command, "versions": versions()})
         if arguments.resume:
             print(f"nothing to resume in {run.folder}: a new run begins")
-    print(f"{s['model']} on {data.name} ({len(data)} images, {s['binarisation']}), {sum(p.size for p in model.parameters()):,} parameters")
+    print(f"{s['model']} on {data.name} ({len(data):,} examples, {s['binarisation']}), {sum(p.size for p in model.parameters()):,} parameters")
     with suited_to(model, s["batch"]):
         return trained(model, data, test, s, run, arguments.resume, start - earlier)
 

@@ -45,10 +45,10 @@ class Dataset:
         if self.binarisation not in BINARISATIONS:
             raise ArgumentError(f"unknown binarisation {self.binarisation!r}.", expected="one of " + ", ".join(BINARISATIONS))
         if not len(self.pixels):
-            raise DataError(f"{self.name} {self.split}: there are no images.")
+            raise DataError(f"{self.name} {self.split}: there are no examples.")
         if len(self.pixels) != len(self.labels):
-            got = f"{len(self.pixels)} images, {len(self.labels)} labels"
-            raise DataError(f"{self.name} {self.split}: as many labels as images are needed.", got=got)
+            got = f"{len(self.pixels)} examples, {len(self.labels)} labels"
+            raise DataError(f"{self.name} {self.split}: as many labels as examples are needed.", got=got)
         self.image_shape = tuple(self.image_shape)
         bounded = self.pixels.dtype == np.uint8 and self.scale >= 255
         if self.binarisation != "grey" and not bounded and not (self.pixels.min() >= 0 and self.pixels.max() <= self.scale):
@@ -60,7 +60,7 @@ class Dataset:
         return len(self.pixels)
 
     def __repr__(self):
-        return f"Dataset({self.name!r}, {self.split!r}, {len(self)} images of {self.image_shape}, {self.binarisation})"
+        return f"Dataset({self.name!r}, {self.split!r}, {len(self)} examples of {self.image_shape}, {self.binarisation})"
 
     @property
     def features(self):
@@ -93,7 +93,7 @@ class Dataset:
         count = round(amount * len(self)) if 0 < amount < 1 else amount
         if count not in range(1, len(self)):
             expected = f"a fraction between 0 and 1, or a whole number below {len(self)}"
-            raise ArgumentError("hold_out: some images must go, and some must stay.", expected=expected, got=amount)
+            raise ArgumentError("hold_out: some examples must go, and some must stay.", expected=expected, got=amount)
         rng = make_rng(0).stream("hold out", self.name, self.split) if rng is None else check_rng(rng)
         order = rng.permutation(len(self))
         return self.rows(np.sort(order[int(count) :])), self.rows(np.sort(order[: int(count)]), "validation")

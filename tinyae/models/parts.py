@@ -110,7 +110,7 @@ def as_rows(x, features, dtype, low=-math.inf, high=math.inf):
     if not isinstance(x, Tensor) and not is_array(x):
         raise DtypeError("a model takes an array (N, features).", got=type(x).__name__, at=show(caller()))
     if x.dtype.kind not in "fiub":
-        raise DtypeError("images are real numbers.", got=f"dtype {x.dtype}", at=show(caller()))
+        raise DtypeError("examples are real numbers.", got=f"dtype {x.dtype}", at=show(caller()))
     if x.ndim < 2 or math.prod(x.shape[1:]) != features or not len(x):
         raise ShapeError("the batch does not fit the model.", expected=f"(N, {features})", got=x.shape, at=show(caller()))
     values = x.data if isinstance(x, Tensor) else x
@@ -125,12 +125,12 @@ def check_values(x, low, high):
     """Raise DataError unless every entry of the NumPy array x is finite and within [low, high]."""
     smallest, largest = float(x.min()), float(x.max())
     if not (math.isfinite(smallest) and math.isfinite(largest)):
-        raise DataError("the images hold NaN or infinite values.", at=show(caller()), remedy="clean the data first")
+        raise DataError("the examples hold NaN or infinite values.", at=show(caller()), remedy="clean the data first")
     if smallest < low or largest > high:
         raise DataError(
-            "images outside the support of the likelihood.",
+            "examples outside the support of the likelihood.",
             expected=f"values in [{low:g}, {high:g}]",
             got=f"values from {smallest:g} to {largest:g}",
             at=show(caller()),
-            remedy="scale the images to [0, 1], or use likelihood='gaussian' (--likelihood gaussian)",
+            remedy="scale them to [0, 1], or use likelihood='gaussian' (--likelihood gaussian)",
         )
