@@ -119,7 +119,7 @@ def test_what_is_copied_is_the_code_of_the_script(browser, opened, shelf, name):
         button = f"document.querySelectorAll('section .copy, header .copy')[{number}]"
         shown.run(f"{button}.focus()")
         shown.press(" ")
-        shown.run(f"new Promise(done => {{ const look = () => {button}.textContent === 'copied' ? done() : setTimeout(look, 5); look(); }})")
+        shown.until(f"{button}.textContent === 'copied'")
         assert shown.run("navigator.clipboard.readText()") == code
     assert shown.run("[...document.querySelectorAll('.line')].map(line => getComputedStyle(line, '::before').userSelect)").count("none") == sum(
         code.count("\n") + 1 for code in codes
@@ -132,7 +132,7 @@ def test_where_no_file_may_use_the_clipboard_it_is_copied_all_the_same(opened, s
               "window.copied = document.activeElement.value.slice(0, 30); })")  # fmt: skip
     shown.run("document.querySelector('.copy').focus()")
     shown.press(" ")
-    shown.run("new Promise(done => setTimeout(done, 20))")
+    shown.until("document.querySelector('.copy').textContent === 'copied'")
     first = next(cell for cell in script.read(shelf / "03_small.py").cells if cell.kind == "code")
     assert shown.run("window.copied") == first.text[:30]
     assert shown.run("document.querySelectorAll('textarea').length") == 0
@@ -171,8 +171,9 @@ def test_j_and_k_go_through_the_parts_and_n_and_p_through_the_lessons(opened, pa
         shown.press("k", modifiers=modifier)
     assert shown.run("document.activeElement.id") == ids[-2]
     for key, there in (("n", LONG), ("p", SMALL), ("/", INDEX)):
+        before = len(shown.events)
         shown.press(key)
-        shown.run("new Promise(done => setTimeout(done, 50))")
+        shown.loaded(before)
         assert shown.run("location.pathname.split('/').pop()") == there
     assert shown.run("document.activeElement.id") == "search"
     shown.requests.clear()

@@ -119,11 +119,15 @@ class Page:
         self.events.clear()
         if "loaderId" not in self.send("Page.navigate", url=address):
             return  # another place of the same page
+        self.loaded()
+
+    def loaded(self, since=0):
+        """Wait until a page has loaded, which an event after the first `since` says."""
         until = time.monotonic() + PATIENCE
-        while not any(event["method"] == "Page.loadEventFired" for event in self.events):
+        while not any(event["method"] == "Page.loadEventFired" for event in self.events[since:]):
             if time.monotonic() > until:
-                raise TimeoutError(f"{address} does not load")
-            self.send("Runtime.getIsolateId")  # events come with the answer
+                raise TimeoutError("the page does not load")
+            self.browser.send("Browser.getVersion")  # events come with the answer, and no page that goes away has to give it
 
     def run(self, expression):
         """The value of an expression of JavaScript, a promise awaited."""
@@ -131,6 +135,10 @@ class Page:
         if "exceptionDetails" in answer:
             raise RuntimeError(answer["exceptionDetails"]["exception"].get("description", answer["exceptionDetails"]["text"]))
         return answer["result"].get("value")
+
+    def until(self, expression):
+        """Wait until an expression of JavaScript is true."""
+        self.run(f"new Promise(done => {{ const look = () => {expression} ? done() : setTimeout(look, 5); look(); }})")
 
     def press(self, key, modifiers=0):
         """Press a key as a person does; it goes to whatever has the focus."""
