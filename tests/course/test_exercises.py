@@ -132,7 +132,13 @@ BODIES = {  # a body of double(x), then state, first words of the message, and a
     "warns": ("import warnings\nwarnings.simplefilter('error')\nnp.log(-x)\nreturn 2 * x", "passed", "", None),
     "forks": ("import os\nos.fork()\nreturn 2 * x", "passed", "", None),
     "closes": ("import os\nos.closerange(0, 100)\nreturn 2 * x", "passed", "", None),
-    "fills": ("global kept\nkept = []\nwhile True:\n    kept.append(bytearray(1000))", "error", "MemoryError\n  line", 4),
+    "fills": (
+        "global kept\nkept = []\ntry:\n    while True:\n        kept.append(bytearray(10**7))\nexcept MemoryError:\n"
+        "    while True:\n        kept.append(bytearray(1000))",
+        "error",
+        "MemoryError\n  line",
+        8,
+    ),
     "leaves_at_once": ("import os\nos._exit(0)", "error", "the process ended in the middle with exit code 0: is there an os._exit?", None),
     "crashes": ("import ctypes\nctypes.string_at(0)", "error", "it crashed Python (SIGSEGV)", 2),
     "after_a_crash": ("return 2 * x", "passed", "", None),
@@ -153,7 +159,7 @@ def everything(tmp_path_factory):
             lines[name] = text.count("\n") + 1
             text += "".join(f"    {line}\n" for line in body.splitlines())
         path.write_text(text)
-        return check_file(path, 3, seconds=120), lines
+        return check_file(path, 3, seconds=600), lines  # nobody is meant to be stopped, on a busy machine either
 
 
 @pytest.mark.parametrize("name", BODIES)
@@ -247,6 +253,12 @@ def test_loops_without_end_are_stopped_each_in_its_share_and_their_line_is_named
     assert "line 8    return 10**10**9" in report.exercises[2].message
     assert len(report.printed) < 2200
     assert "... the first 2,000 of " in report.printed
+
+
+def test_a_loop_that_has_closed_every_file_is_stopped_by_the_clock_too(shelf):
+    report = judged(shelf, "import os\nos.closerange(0, 100)\nwhile True:\n    pass", seconds=1)
+    assert report.exercises[0].state == "stopped"
+    assert report.exercises[0].message.startswith("it was still running after")
 
 
 def test_a_file_that_takes_long_to_load_is_not_loaded_twice(shelf):

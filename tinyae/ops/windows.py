@@ -160,7 +160,7 @@ def spatial(axes, **shapes):
 
 def per_axis(name, value, axes, least=1):
     """A whole number, or a tuple of them, as a tuple with one for each axis.  Raises ValueError for anything else."""
-    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes
+    values = tuple(value) if isinstance(value, (tuple, list)) else (value,) * axes  # int is asked for first: an abstract class answers slowly
     if len(values) != axes or not all(isinstance(n, (int, numbers.Integral)) and n >= least for n in values):
         raise ValueError(f"{name} must be a whole number, at least {least}, or {axes} of them; it is {value}")
     return values

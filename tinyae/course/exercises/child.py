@@ -43,7 +43,7 @@ def main(folder):
     write(state="loaded")
     for place, exercise in enumerate(exercises):
         share = max(until - time.monotonic(), 0.1) / (len(exercises) - place)
-        write(state="begun", name=exercise.function, share=share)
+        write(state="begun", name=exercise.function, share=share, time=time.time())
         faulthandler.dump_traceback_later(share, exit=True, file=stack)
         write(**verdict_of(exercise, learner, solution, request["file"], inputs[exercise.function]))
         gc.collect()  # an error keeps all that the functions it passed had made

@@ -92,9 +92,9 @@ class Run:
             folder = pathlib.Path(name)
             request = {"file": path, "checks": str(sheet.checks), "solution": str(sheet.solution), "todo": todo, "seconds": seconds}
             (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
-            self.code, ended = run_process(folder, seconds, printed), time.time()
+            self.code, self.ended = run_process(folder, seconds, printed), time.time()
             self.found = [json.loads(line) for line in lines_of(folder / "found.jsonl") if line.startswith("{") and line.endswith("}")]
-            self.took = ended - self.found[0]["time"] if self.found else 0.0  # our own libraries are not on the learner's account
+            self.took = self.ended - self.found[0]["time"] if self.found else 0.0  # our own libraries are not on the learner's account
             self.stack = "\n".join(lines_of(folder / "stack.txt"))
 
     def verdicts(self, sheet):
@@ -108,7 +108,7 @@ class Run:
             elif "kind" in row:
                 found[row["name"]] = Verdict(**row)
         if begun is not None and begun["name"] not in found:
-            state, message, line = self.ending(f"{begun['share']:.3g} s, its share of the time")
+            state, message, line = self.ending(begun["time"], begun["share"], "its share of the time")
             found[begun["name"]] = Verdict(begun["name"], kinds[begun["name"]], state, message, line=line)
         elif not found and not self.problem:
             self.problem, self.line = self.without_any()
@@ -117,16 +117,20 @@ class Run:
     def without_any(self):
         """(text, line) where the process ended before the first exercise."""
         if self.found:
-            _, message, line = self.ending(f"{self.seconds:.3g} s, while the file was loaded")
+            _, message, line = self.ending(self.found[0]["time"], self.seconds, "while the file was loaded")
             return message, line
         return f"the check could not start: exit code {self.code}. That is a fault of ours, not of your file.", None
 
-    def ending(self, limit):
-        """(state, message, line) where the process ended in the middle: by the clock, by a crash, or by the file itself."""
+    def ending(self, begun, limit, what):
+        """(state, message, line) where the process ended in the middle: by the clock, by a crash, or by the file itself.
+
+        begun: when; limit: seconds from then on.  By the clock, its exit code is 1; the file may have closed the stack that would say so.
+        """
         line = running(self.stack, self.path)
         text = f"\n  line {line:<4} {source_line(self.path, line)}" if line else ""
-        if "Timeout" in self.stack or self.code is None:
-            return "stopped", f"it was still running after {limit}: a loop or a recursion without an end?{text}\n  {'more time':<9} --seconds", line
+        if "Timeout" in self.stack or self.code is None or (self.code == 1 and self.ended - begun >= limit):
+            after = f"it was still running after {limit:.3g} s, {what}"
+            return "stopped", f"{after}: a loop or a recursion without an end?{text}\n  {'more time':<9} --seconds", line
         if self.code < 0:
             return "error", f"it crashed Python ({signal.Signals(-self.code).name}): a recursion without an end, or too much memory?{text}", line
         return "error", f"the process ended in the middle with exit code {self.code}: is there an os._exit?{text}", line
