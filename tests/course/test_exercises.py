@@ -133,7 +133,7 @@ BODIES = {  # a body of double(x), then state, first words of the message, and a
     "forks": ("import os\nos.fork()\nreturn 2 * x", "passed", "", None),
     "closes": ("import os\nos.closerange(0, 100)\nreturn 2 * x", "passed", "", None),
     "fills": (
-        "global kept\nkept = []\ntry:\n    while True:\n        kept.append(bytearray(10**7))\nexcept MemoryError:\n"
+        "global kept\nkept = []\ntry:\n    while True:\n        kept.append(np.empty(10**6))\nexcept MemoryError:\n"
         "    while True:\n        kept.append(bytearray(1000))",
         "error",
         "MemoryError\n  line",
@@ -368,8 +368,9 @@ def test_results_without_one_right_value_are_arrays_of_a_shape(found, text):
 
 
 def test_what_an_answer_starts_does_not_outlive_it(shelf):
-    report = judged(shelf, "import subprocess, threading, time\nthreading.Thread(target=time.sleep, args=(99,)).start()\n"
-                    "print(subprocess.Popen(['sleep', '98']).pid, flush=True)\nreturn 2 * x")  # fmt: skip
+    report = judged(shelf, "import subprocess, threading, time\nif 'begun' not in globals():\n    globals()['begun'] = True\n"
+                    "    threading.Thread(target=time.sleep, args=(99,)).start()\n"
+                    "    print(subprocess.Popen(['sleep', '98']).pid, flush=True)\nreturn 2 * x")  # fmt: skip
     assert report.passed
     for pid in report.printed.split()[:3]:
         state = pathlib.Path(f"/proc/{pid}/stat")
